@@ -1,0 +1,94 @@
+// YAML read against a zod schema; every error names file, line, path and the mend.
+import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import type { z } from 'zod'
+import { AppError } from './errors.ts'
+
+export interface Problem {
+  readonly file: string
+  readonly line: number
+  readonly path: string
+  readonly message: string
+}
+
+export interface YamlText {
+  readonly file: string
+  readonly value: unknown
+  /** The 1-based line of a path, of its nearest parent where the path itself is missing. */
+  lineOf(path: readonly PropertyKey[]): number
+  /** The line of a key itself, for keys that should not be there. */
+  lineOfKey(path: readonly PropertyKey[], key: string): number
+}
+
+export const say = (p: Problem): string => `${p.file}:${p.line}: ${p.path ? `${p.path}: ` : ''}${p.message}`
+export const problemsError = (problems: readonly Problem[]): AppError =>
+  new AppError('bad_data', problems.map(say).join('\n'))
+
+const nodeAt = (doc: Document, path: readonly PropertyKey[]): unknown =>
+  doc.getIn(path as (string | number)[], true)
+
+const rangeOf = (node: unknown): number | undefined =>
+  (node as { range?: readonly number[] } | undefined)?.range?.[0]
+
+/** Parses one YAML document with merge keys; a syntax error throws `bad_data` with file and line. */
+export const parseYaml = (text: string, file: string): YamlText => {
+  const counter = new LineCounter()
+  const doc = parseDocument(text, {
+    lineCounter: counter,
+    merge: true,
+    prettyErrors: false,
+    uniqueKeys: true,
+  })
+  const line = (offset: number | undefined): number =>
+    offset === undefined ? 1 : counter.linePos(offset).line
+  if (doc.errors.length > 0) {
+    throw problemsError(doc.errors.map((e) => ({ file, line: line(e.pos[0]), path: '', message: e.message })))
+  }
+  const lineOf = (path: readonly PropertyKey[]): number => {
+    for (let n = path.length; n > 0; n--) {
+      const parent = nodeAt(doc, path.slice(0, n - 1))
+      if (isMap(parent)) {
+        const pair = parent.items.find((i) => isScalar(i.key) && String(i.key.value) === String(path[n - 1]))
+        if (pair) return line(rangeOf(pair.key))
+      }
+      const at = rangeOf(nodeAt(doc, path.slice(0, n)))
+      if (at !== undefined) return line(at)
+    }
+    return line(rangeOf(doc.contents))
+  }
+  return {
+    file,
+    value: doc.toJS({ maxAliasCount: 100 }),
+    lineOf,
+    lineOfKey: (path, key) => lineOf([...path, key]),
+  }
+}
+
+const pathText = (path: readonly PropertyKey[]): string =>
+  path.reduce<string>(
+    (t, k) => (typeof k === 'number' ? `${t}[${k}]` : t ? `${t}.${String(k)}` : String(k)),
+    '',
+  )
+
+/** All that a schema finds wrong, each with its place. */
+export const problemsOf = (yaml: YamlText, error: z.ZodError): Problem[] =>
+  error.issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({
+        file: yaml.file,
+        line: yaml.lineOfKey(issue.path, key),
+        path: pathText([...issue.path, key]),
+        message: 'unknown key; check its spelling, or remove it',
+      }))
+    }
+    return [
+      { file: yaml.file, line: yaml.lineOf(issue.path), path: pathText(issue.path), message: issue.message },
+    ]
+  })
+
+/** Reads YAML text as `schema` says; throws `bad_data` listing every problem as `file:line: path: message`. An empty document is `{}`. */
+export const readYaml = <S extends z.ZodType>(schema: S, text: string, file: string): z.output<S> => {
+  const yaml = parseYaml(text, file)
+  const parsed = schema.safeParse(yaml.value ?? {})
+  if (!parsed.success) throw problemsError(problemsOf(yaml, parsed.error))
+  return parsed.data
+}

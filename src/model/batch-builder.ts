@@ -1,0 +1,181 @@
+// Collects decoded samples into columns, refuses what may not pass, and remembers why.
+import type { Instant } from '../lib/time.ts'
+import type { Batch, CostRow, EventRow, Metadata } from './batch.ts'
+import type { Labels } from './labels.ts'
+import type { SeriesRef, SeriesTable } from './series.ts'
+
+export interface AdmissionLimits {
+  /** Samples older than this many milliseconds before now are refused. */
+  readonly maxAge: number
+  /** Samples further than this ahead of now are refused. */
+  readonly maxAhead: number
+  readonly labels: number
+  readonly labelNameLength: number
+  readonly labelValueLength: number
+}
+
+/** Accepted by default: one hour back, ten minutes ahead, 64 labels of 1 KiB names and 4 KiB values. */
+export const defaultAdmission: AdmissionLimits = {
+  maxAge: 3_600_000,
+  maxAhead: 600_000,
+  labels: 64,
+  labelNameLength: 1024,
+  labelValueLength: 4096,
+}
+
+export type RejectReason =
+  | 'too_old'
+  | 'too_far_ahead'
+  | 'series_limit'
+  | 'label_limit'
+  | 'bad_labels'
+  | 'bad_sample'
+
+export interface Rejection {
+  readonly reason: RejectReason
+  readonly count: number
+  /** One example in words, naming the series and the mend. */
+  readonly example: string
+}
+
+export class BatchBuilder {
+  readonly #table: SeriesTable
+  readonly #limits: AdmissionLimits
+  readonly #oldestAt: number
+  readonly #newestAt: number
+  readonly #rejections = new Map<RejectReason, { count: number; example: string }>()
+  #ref: Uint32Array
+  #at: Float64Array
+  #value: Float64Array
+  #length = 0
+  readonly metadata: Metadata[] = []
+  readonly events: EventRow[] = []
+  readonly costs: CostRow[] = []
+
+  constructor(table: SeriesTable, limits: AdmissionLimits, now: Instant, capacity = 1024) {
+    this.#table = table
+    this.#limits = limits
+    this.#oldestAt = now - limits.maxAge
+    this.#newestAt = now + limits.maxAhead
+    this.#ref = new Uint32Array(capacity)
+    this.#at = new Float64Array(capacity)
+    this.#value = new Float64Array(capacity)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+  get rejected(): number {
+    let n = 0
+    for (const r of this.#rejections.values()) n += r.count
+    return n
+  }
+  get rejections(): Rejection[] {
+    return [...this.#rejections].map(([reason, r]) => ({ reason, ...r }))
+  }
+
+  /** The reference of a label set, or -1 when it may not pass; the caller then rejects each of its samples with `lastReason`. */
+  series(labels: Labels): SeriesRef {
+    const why = this.#check(labels)
+    if (why) {
+      this.lastReason = why[0]
+      this.lastExample = why[1]
+      return -1
+    }
+    const ref = this.#table.intern(labels)
+    if (ref < 0) {
+      this.lastReason = 'series_limit'
+      this.lastExample = `the limit of series is reached (${this.#table.size}); raise storage.max_series or send fewer label values`
+    }
+    return ref
+  }
+  lastReason: RejectReason = 'bad_labels'
+  lastExample = ''
+
+  #check(labels: Labels): [RejectReason, string] | null {
+    const l = this.#limits
+    if (labels.length / 2 > l.labels)
+      return ['label_limit', `${labels.length / 2} labels on ${labels[1]}, at most ${l.labels} are taken`]
+    for (let i = 0; i < labels.length; i += 2) {
+      if (labels[i]!.length > l.labelNameLength)
+        return ['label_limit', `label name of ${labels[i]!.length} characters, at most ${l.labelNameLength}`]
+      if (labels[i + 1]!.length > l.labelValueLength) {
+        return [
+          'label_limit',
+          `value of label ${labels[i]} has ${labels[i + 1]!.length} characters, at most ${l.labelValueLength}`,
+        ]
+      }
+    }
+    return null
+  }
+
+  /** Adds one sample; false when its time is outside the accepted age. */
+  add(ref: SeriesRef, at: number, value: number): boolean {
+    if (!this.#timely(ref, at)) return false
+    if (this.#length === this.#ref.length) this.#grow()
+    const i = this.#length++
+    this.#ref[i] = ref
+    this.#at[i] = at
+    this.#value[i] = value
+    return true
+  }
+
+  /** Adds one sample by the bits of its value, so that a stale marker keeps them. */
+  addBits(ref: SeriesRef, at: number, low: number, high: number): boolean {
+    if (!this.add(ref, at, 0)) return false
+    const words = new Uint32Array(this.#value.buffer, (this.#length - 1) * 8, 2)
+    words[0] = low
+    words[1] = high
+    return true
+  }
+
+  #timely(ref: SeriesRef, at: number): boolean {
+    // NaN compares false, and so is refused.
+    if (at >= this.#oldestAt && at <= this.#newestAt) return true
+    const name = this.#table.labels(ref)[1] ?? ''
+    if (at > this.#newestAt)
+      this.reject(
+        'too_far_ahead',
+        `${name} at ${at} ms is ahead of now by more than ${this.#limits.maxAhead} ms; check the sender's clock`,
+      )
+    else if (at < this.#oldestAt)
+      this.reject(
+        'too_old',
+        `${name} at ${at} ms is older than ${this.#limits.maxAge} ms; storage.out_of_order_time_window sets how old a sample may be`,
+      )
+    else this.reject('bad_sample', `${name} has a time that is no number`)
+    return false
+  }
+
+  reject(reason: RejectReason, example: string, count = 1): void {
+    const known = this.#rejections.get(reason)
+    if (known) known.count += count
+    else this.#rejections.set(reason, { count, example })
+  }
+
+  #grow(): void {
+    const wider = this.#ref.length * 2
+    const ref = new Uint32Array(wider)
+    ref.set(this.#ref)
+    this.#ref = ref
+    // Through words, so that no NaN loses its bits on the way.
+    const at = new Float64Array(wider)
+    at.set(this.#at)
+    this.#at = at
+    const value = new Float64Array(wider)
+    new Uint32Array(value.buffer).set(new Uint32Array(this.#value.buffer))
+    this.#value = value
+  }
+
+  build(): Batch {
+    const n = this.#length
+    return {
+      ref: this.#ref.subarray(0, n),
+      at: this.#at.subarray(0, n),
+      value: this.#value.subarray(0, n),
+      metadata: this.metadata,
+      events: this.events,
+      costs: this.costs,
+    }
+  }
+}

@@ -1,0 +1,14 @@
+// Series with their samples as columns: how a store answers, and how a range query's result is carried.
+import type { Labels } from './labels.ts'
+
+/**
+ * Series `i` has labels `labels[i]` and the samples `at[start[i]] … at[end[i] - 1]` with values beside them, ascending in time, one a
+ * time. Columns may be views of live memory: use them before the next await, or copy.
+ */
+export interface SeriesColumns {
+  readonly labels: readonly Labels[]
+  readonly start: Uint32Array
+  readonly end: Uint32Array
+  readonly at: Float64Array
+  readonly value: Float64Array
+}

@@ -1,0 +1,83 @@
+// Every known series: a dense reference for this process, a stable 64-bit id for the store, and its labels.
+import { hashInto } from '../lib/hash.ts'
+import { type Labels, labelsKey } from './labels.ts'
+
+/** A reference: a small integer, valid in this process only. */
+export type SeriesRef = number
+
+/**
+ * The table of series identities. References are dense from 0 and never reused while the process lives. An id is the hash of the
+ * sorted labels; when two label sets meet in one hash the later is salted until it is alone, and the salted id is what is stored.
+ */
+export class SeriesTable {
+  readonly #limit: number
+  readonly #labels: Labels[] = []
+  readonly #byKey = new Map<string, SeriesRef>()
+  readonly #byId = new Map<bigint, SeriesRef>()
+  #words = new Uint32Array(2048)
+  #ids = new BigUint64Array(this.#words.buffer)
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  get size(): number {
+    return this.#labels.length
+  }
+
+  /** The reference of a label set, made on first sight; -1 when the limit of series is reached. */
+  intern(labels: Labels): SeriesRef {
+    const key = labelsKey(labels)
+    const known = this.#byKey.get(key)
+    if (known !== undefined) return known
+    if (this.#labels.length >= this.#limit) return -1
+    for (let salt = 0; ; salt++) {
+      hashInto(labels, salt, scratch)
+      if (!this.#byId.has(scratchId[0]!)) return this.#add(scratchId[0]!, labels, key)
+    }
+  }
+
+  /** Puts back a series as the store or the log knows it, whatever its id hashes to. Past the limit too: what is stored stays readable. */
+  restore(id: bigint, labels: Labels): SeriesRef {
+    const key = labelsKey(labels)
+    return this.#byId.get(id) ?? this.#byKey.get(key) ?? this.#add(id, labels, key)
+  }
+
+  labels(ref: SeriesRef): Labels {
+    return this.#labels[ref]!
+  }
+
+  id(ref: SeriesRef): bigint {
+    return this.#ids[ref]!
+  }
+
+  /** All ids by reference; as 32-bit words (low, high) where bigints would cost. Valid until the next `intern`. */
+  get ids(): BigUint64Array {
+    return this.#ids.subarray(0, this.#labels.length)
+  }
+  get idWords(): Uint32Array {
+    return this.#words.subarray(0, this.#labels.length * 2)
+  }
+
+  refOf(id: bigint): SeriesRef | undefined {
+    return this.#byId.get(id)
+  }
+
+  #add(id: bigint, labels: Labels, key: string): SeriesRef {
+    const ref = this.#labels.length
+    if (ref * 2 >= this.#words.length) {
+      const wider = new Uint32Array(this.#words.length * 2)
+      wider.set(this.#words)
+      this.#words = wider
+      this.#ids = new BigUint64Array(wider.buffer)
+    }
+    this.#ids[ref] = id
+    this.#labels.push(labels)
+    this.#byKey.set(key, ref)
+    this.#byId.set(id, ref)
+    return ref
+  }
+}
+
+const scratch = new Uint32Array(2)
+const scratchId = new BigUint64Array(scratch.buffer)
