@@ -3,8 +3,9 @@ import type { Hono } from 'hono'
 import { iso } from '../../lib/time.ts'
 import type { ActiveAlert } from '../../model/alert.ts'
 import { labelOf, metricName, recordOf } from '../../model/labels.ts'
+import type { RuleGroupView, RuleView, TargetView } from '../../model/views.ts'
 import type { Env } from '../mount.ts'
-import type { PrometheusDoors, RuleGroupView, RuleView, TargetView } from './doors.ts'
+import type { PrometheusDoors } from './doors.ts'
 import { dataResponse, floatText } from './encode.ts'
 
 /** Go's zero time: how Prometheus says "never". */
