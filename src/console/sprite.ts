@@ -1,7 +1,7 @@
 // The shapes that states, marks and buttons are drawn with, once a page.
 import { raw } from 'hono/html'
 
-export const sprite = raw(<svg class="sprite" aria-hidden="true" focusable="false">
+export const sprite = raw(`<svg class="sprite" aria-hidden="true" focusable="false">
 <symbol id="s-crit" viewBox="0 0 16 16"><path fill="currentColor" d="M5 1h6l4 4v6l-4 4H5l-4-4V5z"/><path class="cut" d="M8 4.2v4.6M8 11.2v.6" stroke-width="2" stroke-linecap="round"/></symbol>
 <symbol id="s-warn" viewBox="0 0 16 16"><path fill="var(--warn-fill)" d="M8 1.6 15.1 14.2H.9z" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round"/><path d="M8 6.2v3.2M8 11.700v.2" stroke="currentColor" stroke-width="1.8" stroke-linecap="round"/></symbol>
 <symbol id="s-ok" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="1.6"/><path d="m5.2 8.2 2 2 3.6-4.2" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"/></symbol>
