@@ -23,6 +23,8 @@ export interface AppendOptions {
   readonly bytes?: number
   /** Called when the records are on disk, before the promise resolves, in the order of the journal. Must not throw. */
   readonly committed?: (position: number) => void
+  /** Taken even past `maxBytes`: for the small records that let a full journal be emptied. */
+  readonly pastLimit?: boolean
 }
 
 export interface ReadRecord {
@@ -139,7 +141,7 @@ class FileJournal implements Journal {
     const bytes =
       options.bytes ??
       records.reduce((sum, r) => sum + recordHeaderBytes + (typeof r === 'function' ? 0 : r.length), 0)
-    const refused = this.#refusal(bytes)
+    const refused = this.#refusal(bytes, options.pastLimit ?? false)
     if (refused) return Promise.reject(refused)
     return new Promise((resolve, reject) => {
       this.#queue.push({ records, bytes, committed: options.committed, resolve, reject, position: 0 })
@@ -148,10 +150,11 @@ class FileJournal implements Journal {
     })
   }
 
-  #refusal(bytes: number): AppError | null {
+  #refusal(bytes: number, pastLimit: boolean): AppError | null {
     const { dir } = this.#options
     if (this.#closed)
       return new AppError('unavailable', `the journal in ${dir} is closed`, { retryAfter: 1000 })
+    if (pastLimit) return null
     if (this.bytes + this.#queuedBytes + bytes > this.#maxBytes)
       return new AppError(
         'storage_full',
