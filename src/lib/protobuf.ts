@@ -146,6 +146,36 @@ export const textOf = (bytes: Buffer, from: number, end: number): string | null 
   return isUtf8(bytes.subarray(from, end)) ? bytes.toString('utf8', from, end) : null
 }
 
+/**
+ * How a message is built, by field key: the length-delimited fields that are messages themselves, or packed 64-bit words.
+ * Keys not named are skipped unread.
+ */
+export interface Shape {
+  readonly [key: number]: Shape | 'words'
+}
+
+/** The deepest nesting that is followed. */
+const deepest = 64
+
+/**
+ * Walks a message from `r.at` to `stop` and throws `bad_data` where it is broken, so that what follows may trust it. The reader
+ * ends at `stop`.
+ */
+export const checkMessage = (r: WireReader, stop: number, shape: Shape, depth = 0): void => {
+  if (depth > deepest) throw malformed(r.at, `messages nested more than ${deepest} deep`)
+  while (r.at < stop) {
+    const tag = r.tag()
+    const inner = shape[tag]
+    if (inner === undefined) r.skip(tag, stop)
+    else if (inner === 'words') {
+      const end = r.open(stop)
+      if ((end - r.at) % 8 !== 0) throw malformed(r.at, 'packed numbers are cut off')
+      r.at = end
+    } else checkMessage(r, r.open(stop), inner, depth + 1)
+  }
+  r.close(stop)
+}
+
 const varintBytes = (value: number): number[] => {
   const out: number[] = []
   let rest = value

@@ -14,7 +14,10 @@ const header = (block: Buffer): { length: number; at: number } => {
       return { length, at: at + 1 }
     }
   }
-  throw new AppError('bad_data', 'snappy: the block has no valid length; send the block format, not the framed one')
+  throw new AppError(
+    'bad_data',
+    'snappy: the block has no valid length; send the block format, not the framed one',
+  )
 }
 
 /** The uncompressed length a block announces, in bytes. Throws `bad_data`. */
@@ -92,6 +95,7 @@ const expand = (block: Buffer, start: number, out: Buffer, length: number): void
 /** Copies `size` bytes from `offset` back; the two may overlap, then the bytes between are repeated. */
 const repeat = (out: Buffer, words: DataView, put: number, offset: number, size: number): void => {
   const source = put - offset
-  if (offset >= 4) for (let i = 0; i < size; i += 4) words.setUint32(put + i, words.getUint32(source + i, true), true)
+  if (offset >= 4)
+    for (let i = 0; i < size; i += 4) words.setUint32(put + i, words.getUint32(source + i, true), true)
   else for (let i = 0; i < size; i++) out[put + i] = out[source + i]!
 }

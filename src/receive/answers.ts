@@ -16,7 +16,9 @@ export const textAnswer = (thrown: unknown): HandlerResponse => {
 }
 
 /** The media type of a header's value, lower case, and its parameters. */
-export const mediaType = (value: string | undefined): { type: string; params: ReadonlyMap<string, string> } => {
+export const mediaType = (
+  value: string | undefined,
+): { type: string; params: ReadonlyMap<string, string> } => {
   const [type = '', ...rest] = (value ?? '').split(';').map((part) => part.trim())
   const params = new Map<string, string>()
   for (const part of rest) {

@@ -16,9 +16,13 @@ export const createInFlight = (maxBytes: number): InFlight => {
     },
     enter: (bytes) => {
       if (held > 0 && held + bytes > maxBytes)
-        throw new AppError('unavailable', `${held} bytes of requests are being worked on, at most ${maxBytes}; send it again`, {
-          retryAfter: 1000,
-        })
+        throw new AppError(
+          'unavailable',
+          `${held} bytes of requests are being worked on, at most ${maxBytes}; send it again`,
+          {
+            retryAfter: 1000,
+          },
+        )
       held += bytes
       let open = true
       return () => {

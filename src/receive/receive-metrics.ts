@@ -11,15 +11,18 @@ export interface ReceiveMetrics {
 }
 
 export const receiveMetrics = (metrics: Metrics, protocol: string): ReceiveMetrics => {
-  const samples = metrics.counter('airboss_receive_samples_total', 'Samples accepted and safe on disk.', ['protocol'])
+  const samples = metrics.counter('airboss_receive_samples_total', 'Samples accepted and safe on disk.', [
+    'protocol',
+  ])
   const refused = metrics.counter('airboss_receive_refused_total', 'Samples or points refused, by reason.', [
     'protocol',
     'reason',
   ])
-  const dropped = metrics.counter('airboss_receive_dropped_total', 'Parts of requests that are not kept yet.', [
-    'protocol',
-    'what',
-  ])
+  const dropped = metrics.counter(
+    'airboss_receive_dropped_total',
+    'Parts of requests that are not kept yet.',
+    ['protocol', 'what'],
+  )
   const requests = metrics.counter('airboss_receive_requests_total', 'Requests answered, by status.', [
     'protocol',
     'code',

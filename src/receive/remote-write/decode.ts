@@ -1,7 +1,8 @@
 // Remote write 1.0: a WriteRequest becomes columns; a series seen before costs a hash of its label bytes.
 // Format: https://prometheus.io/docs/specs/prw/remote_write_spec/ and prompb's remote.proto, types.proto.
-import { WireReader } from '../../lib/protobuf.ts'
+
 import { AppError } from '../../lib/errors.ts'
+import { checkMessage, type Shape, WireReader } from '../../lib/protobuf.ts'
 import type { MetricType } from '../../model/batch.ts'
 import type { BatchBuilder } from '../../model/batch-builder.ts'
 import { type Labels, labelsOf, metricName, recordOf } from '../../model/labels.ts'
@@ -116,7 +117,8 @@ class Decoder implements NotStored {
         at + 18 <= stop &&
         bytes[at + 2] === 9 &&
         bytes[at + 11] === 16 &&
-        (bytes[at + 12]! & bytes[at + 13]! & bytes[at + 14]! & bytes[at + 15]! & bytes[at + 16]! & 128) !== 0 &&
+        (bytes[at + 12]! & bytes[at + 13]! & bytes[at + 14]! & bytes[at + 15]! & bytes[at + 16]! & 128) !==
+          0 &&
         bytes[at + 17]! < 128
       ) {
         const words = view.getUint32(at + 12, true)
@@ -168,8 +170,7 @@ class Decoder implements NotStored {
   #keep(ref: SeriesRef, time: number, at: number): void {
     const { view } = this.#r
     const high = view.getUint32(at + 4, true)
-    if ((high & 0x7ff00000) === 0x7ff00000)
-      this.#builder.addBits(ref, time, view.getUint32(at, true), high)
+    if ((high & 0x7ff00000) === 0x7ff00000) this.#builder.addBits(ref, time, view.getUint32(at, true), high)
     else this.#builder.add(ref, time, view.getFloat64(at, true))
   }
 
@@ -188,7 +189,13 @@ class Decoder implements NotStored {
       else r.skip(tag, stop)
     }
     r.close(stop)
-    if (metric) this.#builder.metadata.push({ metric, type: types[type] ?? 'unknown', help: help ?? '', unit: unit ?? '' })
+    if (metric)
+      this.#builder.metadata.push({
+        metric,
+        type: types[type] ?? 'unknown',
+        help: help ?? '',
+        unit: unit ?? '',
+      })
   }
 }
 
@@ -278,19 +285,5 @@ const checkRequest = (r: WireReader): void => {
   r.at = back
 }
 
-/** The length-delimited fields that are messages themselves, by key. */
-interface Shape {
-  readonly [key: number]: Shape
-}
 const leaf: Shape = {}
 const request: Shape = { 10: { 10: leaf, 18: leaf, 26: { 10: leaf }, 34: leaf }, 26: leaf }
-
-const checkMessage = (r: WireReader, stop: number, shape: Shape): void => {
-  while (r.at < stop) {
-    const tag = r.tag()
-    const inner = shape[tag]
-    if (inner) checkMessage(r, r.open(stop), inner)
-    else r.skip(tag, stop)
-  }
-  r.close(stop)
-}

@@ -38,7 +38,10 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
   const take = async (request: HandlerRequest, signal: AbortSignal): Promise<HandlerResponse> => {
     checkEnvelope(request)
     if (request.body.length > maxBytes)
-      throw new AppError('too_large', `the body is ${request.body.length} bytes, at most ${maxBytes} are taken`)
+      throw new AppError(
+        'too_large',
+        `the body is ${request.body.length} bytes, at most ${maxBytes} are taken`,
+      )
     const leave = inFlight.enter(request.body.length + Math.min(snappyLength(request.body), maxBytes))
     try {
       const body = snappyDecode(request.body, maxBytes)
@@ -70,7 +73,8 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
         answer = await take(request, signal)
       } catch (thrown) {
         const error = asAppError(thrown)
-        if (error.code === 'internal') log.error({ err: messageOf(error.cause ?? error) }, 'remote write failed')
+        if (error.code === 'internal')
+          log.error({ err: messageOf(error.cause ?? error) }, 'remote write failed')
         answer = textAnswer(error)
       }
       count.answered(answer.status)
@@ -88,7 +92,10 @@ const checkEnvelope = ({ method, headers }: HandlerRequest): void => {
     throw new AppError('unsupported_media', `content type ${type}; send application/x-protobuf`)
   const proto = params.get('proto') ?? 'prometheus.WriteRequest'
   if (proto !== 'prometheus.WriteRequest')
-    throw new AppError('unsupported_media', `message ${proto}; remote write 1.0 (prometheus.WriteRequest) is taken`)
+    throw new AppError(
+      'unsupported_media',
+      `message ${proto}; remote write 1.0 (prometheus.WriteRequest) is taken`,
+    )
   const encoding = (headers['content-encoding'] ?? 'snappy').toLowerCase()
   if (encoding !== 'snappy')
     throw new AppError('unsupported_media', `content encoding ${encoding}; send snappy (block format)`)
