@@ -56,9 +56,9 @@ export class Cumulative {
     }
   }
 
-  /** Writes every series as it stands, so that none goes stale between changes. */
-  writeAll(builder: BatchBuilder, at: number): void {
-    for (const [ref, value] of this.#written) builder.add(ref, at, value)
+  /** Writes every series that the draft does not change as it stands, so that none goes stale between changes. */
+  writeRest(draft: Draft, builder: BatchBuilder, at: number): void {
+    for (const [ref, value] of this.#written) if (!draft.totals.has(ref)) builder.add(ref, at, value)
   }
 
   commit(draft: Draft, at: number): void {
@@ -66,10 +66,6 @@ export class Cumulative {
       this.#written.set(ref, this.#shown(ref, total))
       this.#total.set(ref, total)
     }
-    this.#lastAt = at
-  }
-
-  committed(at: number): void {
     this.#lastAt = at
   }
 

@@ -15,7 +15,12 @@ describe('relabel', () => {
   test.each<[string, unknown, Record<string, string>, Record<string, string> | null]>([
     [
       'replace joins and expands',
-      { source_labels: ['a', 'b'], regex: '(.*);(.*)', target_label: 'c', replacement: '${2}-$1' },
+      {
+        source_labels: ['a', 'b'],
+        regex: '(.*);(.*)',
+        target_label: 'c',
+        replacement: ['$', '{2}-$1'].join(''),
+      },
       { a: 'x', b: 'y' },
       { a: 'x', b: 'y', c: 'y-x' },
     ],
