@@ -73,6 +73,13 @@ const wholeOf: Partial<Record<TokenKind, TokenKind>> = {
   reasoning: 'output',
 }
 
+// Values of gen_ai.provider.name that the library does not know by that name.
+const aliases: Readonly<Record<string, string>> = {
+  'gcp.gen_ai': 'google',
+  'azure.ai.inference': 'azure',
+  x_ai: 'x-ai',
+}
+
 const ownProvider = (own: PricesConfig['models'][number]): Provider => {
   const { model, provider, ...prices } = own
   const match = model.endsWith('*') ? { starts_with: model.slice(0, -1) } : { equals: model }
@@ -100,7 +107,10 @@ export const createPrices = (config: PricesConfig): Prices => {
       if (named && (m.provider === '' || m.provider === provider))
         return { options: { provider: m.made }, version: ownVersion }
     }
-    return { options: provider === '' ? {} : { providerId: provider }, version: listVersion }
+    return {
+      options: provider === '' ? {} : { providerId: aliases[provider] ?? provider },
+      version: listVersion,
+    }
   }
 
   const request: Prices['request'] = (usage, model, provider, at) => {

@@ -54,7 +54,7 @@ export class ItemReader {
   }
 
   fail(field: string, error: string): void {
-    const id = this.#item['id']
+    const { id } = this.#item
     this.problem ??= { index: this.#index, id: typeof id === 'string' ? id.slice(0, 256) : '', field, error }
   }
 
