@@ -18,8 +18,8 @@ import { createInhibitor, type Inhibitor } from './inhibit.ts'
 import { type HeldAlert, mergeAlerts } from './merge.ts'
 import { mutedBy } from './mute.ts'
 import { makeRoutes, type Route } from './route.ts'
-import { createSilences, type Silences } from './silence.ts'
 import { showAlerts, showGroups, type View } from './shown.ts'
+import { createSilences, type Silences } from './silence.ts'
 import { AlertState } from './state.ts'
 import { Teller, toldKey } from './teller.ts'
 
@@ -93,7 +93,10 @@ class AlertRoom implements Alerts {
     const inhibitor = createInhibitor(config.inhibitRules)
     const held = (group: Group, f: string, alert: HeldAlert, at: Instant): boolean =>
       mutedBy(group.route, config.intervals, at).length > 0 || this.#heldBy(f, alert, at, inhibitor)
-    const teller = new Teller({ state: this.#state, clock, log, externalURL, integrations, held }, this.#under)
+    const teller = new Teller(
+      { state: this.#state, clock, log, externalURL, integrations, held },
+      this.#under,
+    )
     const dispatcher = new Dispatcher({
       route,
       clock,
@@ -108,7 +111,10 @@ class AlertRoom implements Alerts {
   }
 
   #heldBy(_f: string, alert: Alert, at: Instant, inhibitor: Inhibitor): boolean {
-    return inhibitor.inhibitedBy(alert.labels, at).length > 0 || this.#silences.silencedBy(alert.labels, at).length > 0
+    return (
+      inhibitor.inhibitedBy(alert.labels, at).length > 0 ||
+      this.#silences.silencedBy(alert.labels, at).length > 0
+    )
   }
 
   // A delivery cut in two is taken up at once; a group told before goes on in its rhythm.
@@ -141,12 +147,15 @@ class AlertRoom implements Alerts {
     const { clock, log } = this.#deps
     const now = clock.now()
     this.#startedAt = now
-    this.#state.restore(now, this.#running.config.resolveTimeout)
+    await this.#state.restore(now, this.#running.config.resolveTimeout)
     this.#enter(this.#running)
     this.#started = true
     const failed = (error: unknown): void => log.error({ error: messageOf(error) }, 'alert upkeep failed')
     every(clock, minute, (at) => this.#upkeep(at), { signal: this.#stop.signal, failed })
-    log.info({ alerts: this.#state.alerts.size, groups: this.#running.dispatcher.groups.size }, 'alerts started')
+    log.info(
+      { alerts: this.#state.alerts.size, groups: this.#running.dispatcher.groups.size },
+      'alerts started',
+    )
   }
 
   #enter({ inhibitor, dispatcher }: Running): void {
@@ -215,7 +224,10 @@ class AlertRoom implements Alerts {
     await kept
     if (limited > 0) {
       this.#limited.add(limited, { limit: 'alerts' })
-      throw new AppError('limit_exceeded', `${limited} alerts not taken: ${this.#limits.alerts} are held already`)
+      throw new AppError(
+        'limit_exceeded',
+        `${limited} alerts not taken: ${this.#limits.alerts} are held already`,
+      )
     }
     if (wrong.length > 0) throw new AppError('bad_data', wrong.join('; '))
   }
@@ -245,7 +257,15 @@ class AlertRoom implements Alerts {
     const { route, inhibitor, dispatcher, config } = this.#running
     const now = this.#deps.clock.now()
     const silencedBy = (labels: Alert['labels']): string[] => this.#silences.silencedBy(labels, now)
-    return { now, alerts: this.#state.alerts, groups: dispatcher.groups, route, inhibitor, intervals: config.intervals, silencedBy }
+    return {
+      now,
+      alerts: this.#state.alerts,
+      groups: dispatcher.groups,
+      route,
+      inhibitor,
+      intervals: config.intervals,
+      silencedBy,
+    }
   }
 
   alerts(filter: AlertFilter) {
@@ -278,7 +298,8 @@ const invalid = (labels: Readonly<Record<string, string>>, alert: Alert): string
   const names = Object.keys(labels)
   if (names.length === 0) return 'an alert needs at least one label'
   if (names.includes('')) return 'an alert has a label without a name'
-  if (alert.startsAt > alert.endsAt) return `alert ${labels['alertname'] ?? ''}: startsAt must be before endsAt`
+  if (alert.startsAt > alert.endsAt)
+    return `alert ${labels['alertname'] ?? ''}: startsAt must be before endsAt`
   return null
 }
 

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { durationSchema, secretSchema } from '../lib/config.ts'
-import { type Duration, minute } from '../lib/time.ts'
+import { type Duration, duration, minute } from '../lib/time.ts'
 import { type Problem, parseYaml, problemsError, problemsOf } from '../lib/yaml.ts'
 import type { ChannelContext, ChannelGlobals, ChannelKind, ReceiverConfig } from '../model/ports/channel.ts'
 import type { InhibitRuleConfig } from './inhibit.ts'
@@ -24,6 +24,8 @@ export interface AlertsConfig {
 
 export interface ReadOptions {
   readonly kinds: readonly ChannelKind[]
+  /** Schema of `global.http_config`; without it that key is refused. */
+  readonly http?: (context: ChannelContext) => z.ZodType
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -52,10 +54,28 @@ const otherChannels = [
 const otherGlobals = [
   ...['smtp_from', 'smtp_hello', 'smtp_smarthost', 'smtp_auth_username', 'smtp_auth_password'],
   ...['smtp_auth_password_file', 'smtp_auth_secret', 'smtp_auth_secret_file', 'smtp_auth_identity'],
-  ...['smtp_require_tls', 'smtp_tls_config', 'smtp_force_implicit_tls', 'slack_api_url', 'slack_api_url_file'],
+  ...[
+    'smtp_require_tls',
+    'smtp_tls_config',
+    'smtp_force_implicit_tls',
+    'slack_api_url',
+    'slack_api_url_file',
+  ],
   ...['slack_app_token', 'slack_app_token_file', 'slack_app_url', 'victorops_api_url', 'victorops_api_key'],
-  ...['victorops_api_key_file', 'opsgenie_api_url', 'opsgenie_api_key', 'opsgenie_api_key_file', 'hipchat_api_url'],
-  ...['hipchat_auth_token', 'wechat_api_url', 'wechat_api_secret', 'wechat_api_secret_file', 'wechat_api_corp_id'],
+  ...[
+    'victorops_api_key_file',
+    'opsgenie_api_url',
+    'opsgenie_api_key',
+    'opsgenie_api_key_file',
+    'hipchat_api_url',
+  ],
+  ...[
+    'hipchat_auth_token',
+    'wechat_api_url',
+    'wechat_api_secret',
+    'wechat_api_secret_file',
+    'wechat_api_corp_id',
+  ],
   ...['telegram_api_url', 'telegram_bot_token', 'telegram_bot_token_file', 'webex_api_url', 'jira_api_url'],
   ...['rocketchat_api_url', 'rocketchat_token', 'rocketchat_token_file', 'rocketchat_token_id'],
   ...['rocketchat_token_id_file', 'mattermost_webhook_url', 'mattermost_webhook_url_file'],
@@ -64,14 +84,15 @@ const otherGlobals = [
 /** The place where PagerDuty takes events, unless the file or the receiver says another. */
 export const pagerdutyURL = 'https://events.pagerduty.com/v2/enqueue'
 
-const globalSchema = z
-  .strictObject({
-    resolve_timeout: durationSchema.default(5 * minute as Duration),
-    pagerduty_url: z.url().default(pagerdutyURL),
-    http_config: z.unknown().optional(),
-    ...refusedKeys(otherGlobals),
-  })
-  .prefault({})
+const globalSchema = ({ http }: ReadOptions, context: ChannelContext) =>
+  z
+    .strictObject({
+      resolve_timeout: durationSchema.default(duration(5 * minute)),
+      pagerduty_url: z.url().default(pagerdutyURL),
+      http_config: http ? http(context).optional() : refused('http_config'),
+      ...refusedKeys(otherGlobals),
+    })
+    .prefault({})
 
 interface Entry {
   readonly sendResolved: boolean
@@ -84,18 +105,22 @@ const receiverSchema = (kinds: readonly ChannelKind[], context: ChannelContext) 
       `${kind.name}_configs`,
       z
         .array(
-          z.looseObject({ send_resolved: z.boolean().default(kind.sendResolved) }).transform((raw, ctx): Entry => {
-            const { send_resolved: sendResolved, ...config } = raw
-            const read = kind.schema(context).safeParse(config)
-            if (read.success) return { sendResolved, config: read.data }
-            for (const issue of read.error.issues) ctx.issues.push({ ...issue, input: config } as never)
-            return z.NEVER
-          }),
+          z
+            .looseObject({ send_resolved: z.boolean().default(kind.sendResolved) })
+            .transform((raw, ctx): Entry => {
+              const { send_resolved: sendResolved, ...config } = raw
+              const read = kind.schema(context).safeParse(config)
+              if (read.success) return { sendResolved, config: read.data }
+              for (const issue of read.error.issues) ctx.issues.push({ ...issue, input: config } as never)
+              return z.NEVER
+            }),
         )
         .default([]),
     ]),
   )
-  const others = otherChannels.filter((name) => !kinds.some((k) => k.name === name)).map((n) => `${n}_configs`)
+  const others = otherChannels
+    .filter((name) => !kinds.some((k) => k.name === name))
+    .map((n) => `${n}_configs`)
   return z
     .strictObject({ name: z.string().min(1, 'a receiver needs a name'), ...lists, ...refusedKeys(others) })
     .transform((raw): ReceiverConfig => {
@@ -113,13 +138,13 @@ const receiverSchema = (kinds: readonly ChannelKind[], context: ChannelContext) 
     })
 }
 
-const fileSchema = (kinds: readonly ChannelKind[], context: ChannelContext) =>
+const fileSchema = (options: ReadOptions, context: ChannelContext) =>
   z.strictObject({
-    global: globalSchema,
+    global: globalSchema(options, context),
     templates: z.array(z.string()).nullish(),
     route: routeSchema,
     inhibit_rules: z.array(inhibitRuleSchema).nullish(),
-    receivers: z.array(receiverSchema(kinds, context)).min(1, 'at least one receiver is needed'),
+    receivers: z.array(receiverSchema(options.kinds, context)).min(1, 'at least one receiver is needed'),
     time_intervals: z.array(namedIntervalSchema).nullish(),
     mute_time_intervals: z.array(namedIntervalSchema).nullish(),
     tracing: refused('tracing'),
@@ -128,7 +153,12 @@ const fileSchema = (kinds: readonly ChannelKind[], context: ChannelContext) =>
 type File = z.output<ReturnType<typeof fileSchema>>
 type Report = (path: readonly PropertyKey[], message: string) => void
 
-const doubles = (names: readonly string[], at: readonly PropertyKey[], what: string, report: Report): void => {
+const doubles = (
+  names: readonly string[],
+  at: readonly PropertyKey[],
+  what: string,
+  report: Report,
+): void => {
   const seen = new Set<string>()
   names.forEach((name, i) => {
     if (seen.has(name)) report([...at, i, 'name'], `${what} ${JSON.stringify(name)} is defined twice`)
@@ -149,7 +179,7 @@ const checkRoute = (
       if (!known.intervals.has(name))
         report([...path, key, i], `time interval ${JSON.stringify(name)} is not defined under time_intervals`)
     })
-  route.routes.forEach((child, i) => checkRoute(child, [...path, 'routes', i], known, report))
+  for (const [i, child] of route.routes.entries()) checkRoute(child, [...path, 'routes', i], known, report)
 }
 
 const checkRoot = (root: RawRoute, report: Report): void => {
@@ -157,7 +187,8 @@ const checkRoot = (root: RawRoute, report: Report): void => {
   if (!root.receiver) report(['route'], 'the root route needs a receiver')
   if (root.matchers.length > 0) report(['route'], 'the root route takes every alert: it may have no matchers')
   if (root.continue) report(at('continue'), 'the root route has no siblings to continue with')
-  if (root.mute_time_intervals.length > 0) report(at('mute_time_intervals'), 'the root route may not be muted')
+  if (root.mute_time_intervals.length > 0)
+    report(at('mute_time_intervals'), 'the root route may not be muted')
   if (root.active_time_intervals.length > 0)
     report(at('active_time_intervals'), 'the root route must always be active')
 }
@@ -180,19 +211,33 @@ const check = (file: File, report: Report): void => {
   checkRoute(
     file.route,
     ['route'],
-    { receivers: new Set(file.receivers.map((r) => r.name)), intervals: new Set(intervals.map((i) => i.name)) },
+    {
+      receivers: new Set(file.receivers.map((r) => r.name)),
+      intervals: new Set(intervals.map((i) => i.name)),
+    },
     report,
   )
 }
 
-const secretKeys = new Set(['routing_key', 'service_key', 'password', 'credentials', 'bearer_token', 'url', 'webhook'])
+const secretKeys = new Set([
+  'routing_key',
+  'service_key',
+  'password',
+  'credentials',
+  'bearer_token',
+  'url',
+  'webhook',
+])
 
 /** The document with every secret's text replaced, for showing. */
 const hide = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(hide)
   if (value === null || typeof value !== 'object') return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, v]) => [key, secretKeys.has(key) && typeof v === 'string' ? '<secret>' : hide(v)]),
+    Object.entries(value).map(([key, v]) => [
+      key,
+      secretKeys.has(key) && typeof v === 'string' ? '<secret>' : hide(v),
+    ]),
   )
 }
 
@@ -201,7 +246,7 @@ export const readAlertsConfig = (text: string, file: string, options: ReadOption
   const yaml = parseYaml(text, file)
   const path = (written: string): string => (isAbsolute(written) ? written : resolve(dirname(file), written))
   const context: ChannelContext = { secret: secretSchema(options.env), path }
-  const read = fileSchema(options.kinds, context).safeParse(yaml.value ?? {})
+  const read = fileSchema(options, context).safeParse(yaml.value ?? {})
   if (!read.success) throw problemsError(problemsOf(yaml, read.error))
   const problems: Problem[] = []
   check(read.data, (at, message) =>
@@ -228,5 +273,7 @@ export const readAlertsConfig = (text: string, file: string, options: ReadOption
 
 /** What holds where no file is given: everything goes to a receiver without entries. */
 export const emptyAlertsConfig = (): AlertsConfig =>
-  readAlertsConfig('route: { receiver: none }\nreceivers: [{ name: none }]\n', 'built-in', { kinds: [], env: {} })
-
+  readAlertsConfig('route: { receiver: none }\nreceivers: [{ name: none }]\n', 'built-in', {
+    kinds: [],
+    env: {},
+  })

@@ -30,7 +30,8 @@ export const needsUpdate = (
   options: { sendResolved: boolean; repeatInterval: Duration; at: Instant },
 ): NotifyReason | null => {
   if (!told) return now.firing.length > 0 ? 'first notification' : null
-  if (!within(now.firing, told.firing)) return told.firing.length > 0 ? 'new alerts in group' : 'first notification'
+  if (!within(now.firing, told.firing))
+    return told.firing.length > 0 ? 'new alerts in group' : 'first notification'
   if (now.firing.length === 0) return told.firing.length > 0 ? 'all alerts resolved' : null
   if (options.sendResolved && !within(now.resolved, told.resolved)) return 'some alerts resolved'
   return options.at - told.at > options.repeatInterval ? 'repeat interval elapsed' : null

@@ -62,7 +62,10 @@ export class Dispatcher {
   #open(id: string, route: Route, labels: LabelSet, now: Instant): Group | null {
     if (this.groups.size >= this.#deps.mostGroups) {
       this.#deps.limited()
-      this.#deps.log.error({ most: this.#deps.mostGroups, route: route.id }, 'too many alert groups, alert not grouped')
+      this.#deps.log.error(
+        { most: this.#deps.mostGroups, route: route.id },
+        'too many alert groups, alert not grouped',
+      )
       return null
     }
     const key = groupKey(route, labels)

@@ -32,12 +32,14 @@ const common = (sets: readonly LabelSet[]): LabelSet => {
   const [first, ...rest] = sets
   if (!first) return {}
   const out: Record<string, string> = {}
-  for (const [name, value] of Object.entries(first)) if (rest.every((s) => s[name] === value)) out[name] = value
+  for (const [name, value] of Object.entries(first))
+    if (rest.every((s) => s[name] === value)) out[name] = value
   return out
 }
 
 export const commonLabels = (alerts: readonly Alert[]): LabelSet => common(alerts.map((a) => a.labels))
-export const commonAnnotations = (alerts: readonly Alert[]): LabelSet => common(alerts.map((a) => a.annotations))
+export const commonAnnotations = (alerts: readonly Alert[]): LabelSet =>
+  common(alerts.map((a) => a.annotations))
 
 /**
  * An alert as one notification shows it. While it fires its end is unknown to the receiver: `endsAt` 0 stands for that, as

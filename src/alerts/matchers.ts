@@ -37,7 +37,9 @@ const quoted = (text: string, from: number): { value: string; end: number } => {
     const hex = /^(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(rest)
     const simple = escapes[rest[0] ?? '']
     if (hex) {
-      const code = hex[4] ? Number.parseInt(hex[4], 8) : Number.parseInt(hex[1] ?? hex[2] ?? hex[3] ?? '0', 16)
+      const code = hex[4]
+        ? Number.parseInt(hex[4], 8)
+        : Number.parseInt(hex[1] ?? hex[2] ?? hex[3] ?? '0', 16)
       if (code > 0x10ffff) throw bad(text, `\\${hex[0]} is no character`)
       value += String.fromCodePoint(code)
       i += 1 + hex[0].length
@@ -120,7 +122,8 @@ const classicValue = (text: string, raw: string): string => {
   for (let i = 0; i < body.length; i++) {
     const c = body[i]!
     if (c === '"') {
-      if (!opened || i !== body.length - 1) throw bad(text, 'a double quote inside a value must be escaped: \\"')
+      if (!opened || i !== body.length - 1)
+        throw bad(text, 'a double quote inside a value must be escaped: \\"')
       return value
     }
     if (c !== '\\') value += c
@@ -181,12 +184,12 @@ export const parseMatchers = (text: string, mode: MatcherMode = 'utf8-first'): M
   return parse(text).map(checkMatcher)
 }
 
-const escape = (text: string): string =>
+const escaped = (text: string): string =>
   text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"')
 
 /** `name="value"`, the name quoted only where it must be. */
 export const printMatcher = ({ name, op, value }: Matcher): string =>
-  `${reserved.test(name) || name === '' ? JSON.stringify(name) : name}${op}"${escape(value)}"`
+  `${reserved.test(name) || name === '' ? JSON.stringify(name) : name}${op}"${escaped(value)}"`
 
 /** `{a="b",c!="d"}`: as it stands in a group key. */
 export const printMatchers = (matchers: readonly Matcher[]): string =>
@@ -197,7 +200,8 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 /** By name, then value, then operator: the order in which a route prints them. */
 export const sortMatchers = (matchers: readonly Matcher[]): Matcher[] =>
   [...matchers].sort(
-    (a, b) => compare(a.name, b.name) || compare(a.value, b.value) || order.indexOf(a.op) - order.indexOf(b.op),
+    (a, b) =>
+      compare(a.name, b.name) || compare(a.value, b.value) || order.indexOf(a.op) - order.indexOf(b.op),
   )
 
 export type LabelSet = Readonly<Record<string, string>>

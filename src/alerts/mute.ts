@@ -44,7 +44,8 @@ const months = [
 
 const range = (text: string, read: (part: string) => number, what: string): Range => {
   const parts = text.toLowerCase().split(':')
-  if (parts.length > 2) throw new AppError('bad_data', `${JSON.stringify(text)}: a range of ${what} is from:to`)
+  if (parts.length > 2)
+    throw new AppError('bad_data', `${JSON.stringify(text)}: a range of ${what} is from:to`)
   const from = read(parts[0]!.trim())
   const to = parts[1] === undefined ? from : read(parts[1].trim())
   return { from, to }
@@ -68,7 +69,8 @@ const weekday = (text: string): Range =>
       text,
       (part) => {
         const n = days.indexOf(part)
-        if (n < 0) throw new AppError('bad_data', `${JSON.stringify(part)} is not a weekday; write ${days.join(', ')}`)
+        if (n < 0)
+          throw new AppError('bad_data', `${JSON.stringify(part)} is not a weekday; write ${days.join(', ')}`)
         return n
       },
       'weekdays',
@@ -81,7 +83,10 @@ const dayOfMonth = (text: string): Range => {
   const { from, to } = found
   if (from === 0 || to === 0) throw new AppError('bad_data', `${JSON.stringify(text)}: there is no day 0`)
   if (from < 0 && to > 0)
-    throw new AppError('bad_data', `${JSON.stringify(text)}: a range that starts from the end must end from the end`)
+    throw new AppError(
+      'bad_data',
+      `${JSON.stringify(text)}: a range that starts from the end must end from the end`,
+    )
   // Counted in the shortest and the longest month, so that a range that can never hold is refused.
   const [first, last] = [from < 0 ? 32 + from : from, to < 0 ? 32 + to : to]
   if (first > last) throw new AppError('bad_data', `${JSON.stringify(text)}: the start is after the end`)
@@ -90,7 +95,11 @@ const dayOfMonth = (text: string): Range => {
 
 const month = (text: string): Range =>
   ordered(
-    range(text, (part) => (months.includes(part) ? months.indexOf(part) + 1 : integer(part, 1, 12, 'month')), 'months'),
+    range(
+      text,
+      (part) => (months.includes(part) ? months.indexOf(part) + 1 : integer(part, 1, 12, 'month')),
+      'months',
+    ),
     text,
   )
 
@@ -103,7 +112,11 @@ const year = (text: string): Range =>
 const minutes = (text: string): number => {
   const m = /^([01]\d|2[0-3]):([0-5]\d)$/.exec(text)
   if (text === '24:00') return 1440
-  if (!m) throw new AppError('bad_data', `${JSON.stringify(text)} is not a time of day; write it as 09:30, up to 24:00`)
+  if (!m)
+    throw new AppError(
+      'bad_data',
+      `${JSON.stringify(text)} is not a time of day; write it as 09:30, up to 24:00`,
+    )
   return Number(m[1]) * 60 + Number(m[2])
 }
 
@@ -132,7 +145,10 @@ const zone = checked(z.string(), (name) => {
   try {
     new Intl.DateTimeFormat('en', { timeZone: wanted })
   } catch {
-    throw new AppError('bad_data', `${JSON.stringify(name)} is not a time zone; write it as Europe/Berlin, UTC or Local`)
+    throw new AppError(
+      'bad_data',
+      `${JSON.stringify(name)} is not a time zone; write it as Europe/Berlin, UTC or Local`,
+    )
   }
   return wanted
 })
@@ -159,7 +175,10 @@ const intervalSchema = z
 
 /** `{ name, time_intervals: [...] }`, as Alertmanager writes it. */
 export const namedIntervalSchema = z
-  .strictObject({ name: z.string().min(1, 'an interval needs a name'), time_intervals: z.array(intervalSchema).default([]) })
+  .strictObject({
+    name: z.string().min(1, 'an interval needs a name'),
+    time_intervals: z.array(intervalSchema).default([]),
+  })
   .transform((i): NamedInterval => ({ name: i.name, intervals: i.time_intervals }))
 
 const within = (list: readonly Range[], n: number): boolean =>
@@ -187,7 +206,8 @@ const holds = (i: TimeInterval, at: Instant): boolean => {
 }
 
 /** Whether any of the interval's sets of conditions holds at this instant, read on the wall clock of its zone. */
-export const intervalHolds = (named: NamedInterval, at: Instant): boolean => named.intervals.some((i) => holds(i, at))
+export const intervalHolds = (named: NamedInterval, at: Instant): boolean =>
+  named.intervals.some((i) => holds(i, at))
 
 /** Names of the intervals that mute a route now: mute intervals that hold, or the active ones when none of them holds. */
 export const mutedBy = (
@@ -200,6 +220,7 @@ export const mutedBy = (
     return named !== undefined && intervalHolds(named, at)
   }
   const muting = route.muteIntervals.filter(now)
-  if (route.activeIntervals.length > 0 && !route.activeIntervals.some(now)) return [...muting, ...route.activeIntervals]
+  if (route.activeIntervals.length > 0 && !route.activeIntervals.some(now))
+    return [...muting, ...route.activeIntervals]
   return muting
 }

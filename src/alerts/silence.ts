@@ -51,6 +51,19 @@ const inOrder = (a: Silence, b: Silence): number => {
   return a.state === 'pending' ? a.startsAt - b.startsAt : b.endsAt - a.endsAt
 }
 
+const shown = (id: string, value: SilenceDocument, now: Instant): Silence => ({
+  ...value,
+  id,
+  state: silenceState(value, now),
+})
+
+/** Only the times of a living silence may change under its id; anything else ends it and begins another. */
+const mayChangeInPlace = (old: SilenceDocument, wanted: WantedSilence, now: Instant): boolean => {
+  const state = silenceState(old, now)
+  if (state === 'expired' || !sameMatchers(old.matchers, wanted.matchers)) return false
+  return state === 'pending' ? wanted.startsAt >= now : wanted.startsAt === old.startsAt
+}
+
 export interface Silences {
   /** Ids of the active silences that hold these labels. */
   silencedBy(labels: LabelSet, now: Instant): string[]
@@ -62,81 +75,96 @@ export interface Silences {
   sweep(now: Instant): Promise<number>
 }
 
-export const createSilences = (ledger: Ledger): Silences => {
-  const tests = new Map<string, { version: number; test: (labels: LabelSet) => boolean }>()
-  const testOf = (id: string, version: number, matchers: readonly Matcher[]): ((l: LabelSet) => boolean) => {
-    const known = tests.get(id)
+class LedgerSilences implements Silences {
+  readonly #ledger: Ledger
+  readonly #tests = new Map<string, { version: number; test: (labels: LabelSet) => boolean }>()
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger
+  }
+
+  #all(): { id: string; version: number; value: SilenceDocument }[] {
+    return this.#ledger
+      .list<SilenceDocument>(kind)
+      .flatMap((v) => (v.value ? [{ id: v.id, version: v.version, value: v.value }] : []))
+  }
+
+  #test(id: string, version: number, matchers: readonly Matcher[]): (labels: LabelSet) => boolean {
+    const known = this.#tests.get(id)
     if (known?.version === version) return known.test
     const test = matcherTest(matchers)
-    tests.set(id, { version, test })
+    this.#tests.set(id, { version, test })
     return test
   }
-  const shown = (id: string, value: SilenceDocument, now: Instant): Silence => ({
-    ...value,
-    id,
-    state: silenceState(value, now),
-  })
-  const all = () =>
-    ledger.list<SilenceDocument>(kind).flatMap((v) => (v.value ? [{ id: v.id, version: v.version, value: v.value }] : []))
-  const get = (id: string, now: Instant): Silence | null => {
-    const found = ledger.get<SilenceDocument>(kind, id)
+
+  async #put(id: string, value: SilenceDocument, by: Actor, why: string, expect: number): Promise<void> {
+    await this.#ledger.put<SilenceDocument>(kind, id, value, { by, why, expect })
+  }
+
+  silencedBy(labels: LabelSet, now: Instant): string[] {
+    return this.#all()
+      .filter(
+        (s) =>
+          silenceState(s.value, now) === 'active' && this.#test(s.id, s.version, s.value.matchers)(labels),
+      )
+      .map((s) => s.id)
+      .sort()
+  }
+
+  list(filter: readonly string[], now: Instant): Silence[] {
+    const test = matcherTest(filter.flatMap((text) => parseMatchers(text)))
+    return this.#all()
+      .filter((s) => test(Object.fromEntries(s.value.matchers.map((m) => [m.name, m.value]))))
+      .map((s) => shown(s.id, s.value, now))
+      .sort(inOrder)
+  }
+
+  get(id: string, now: Instant): Silence | null {
+    const found = this.#ledger.get<SilenceDocument>(kind, id)
     return found?.value ? shown(id, found.value, now) : null
   }
-  const put = async (id: string, value: SilenceDocument, by: Actor, why: string, expect: number): Promise<void> => {
-    await ledger.put<SilenceDocument>(kind, id, value, { by, why, expect })
+
+  async set(wanted: WantedSilence, by: Actor, now: Instant): Promise<string> {
+    const { id, ...rest } = wanted
+    const found = id === '' ? null : this.#ledger.get<SilenceDocument>(kind, id)
+    if (id !== '' && !found?.value) throw new AppError('not_found', `silence ${id} not found`)
+    check(wanted, now)
+    const old = found?.value
+    if (found && old && mayChangeInPlace(old, wanted, now)) {
+      await this.#put(id, { ...rest, updatedAt: now }, by, wanted.comment, found.version)
+      return id
+    }
+    // The new one first: there is no moment in which nothing is silenced.
+    const fresh = randomUUID()
+    const startsAt = wanted.startsAt < now ? now : wanted.startsAt
+    await this.#put(fresh, { ...rest, startsAt, updatedAt: now }, by, wanted.comment, 0)
+    if (old) await this.expire(id, by, now)
+    return fresh
   }
-  const expire = async (id: string, by: Actor, now: Instant): Promise<void> => {
-    const found = ledger.get<SilenceDocument>(kind, id)
+
+  async expire(id: string, by: Actor, now: Instant): Promise<void> {
+    const found = this.#ledger.get<SilenceDocument>(kind, id)
     if (!found?.value) throw new AppError('not_found', `silence ${id} not found`)
     const state = silenceState(found.value, now)
     if (state === 'expired') return
     const startsAt = state === 'pending' ? now : found.value.startsAt
-    await put(id, { ...found.value, startsAt, endsAt: now, updatedAt: now }, by, 'silence expired', found.version)
+    await this.#put(
+      id,
+      { ...found.value, startsAt, endsAt: now, updatedAt: now },
+      by,
+      'silence expired',
+      found.version,
+    )
   }
-  const set = async (wanted: WantedSilence, by: Actor, now: Instant): Promise<string> => {
-    const { id, ...rest } = wanted
-    const found = id === '' ? null : ledger.get<SilenceDocument>(kind, id)
-    if (id !== '' && !found?.value) throw new AppError('not_found', `silence ${id} not found`)
-    check(wanted, now)
-    const old = found?.value
-    // Only the times of a living silence may change under its id; anything else ends it and begins another.
-    const inPlace =
-      old &&
-      sameMatchers(old.matchers, wanted.matchers) &&
-      (silenceState(old, now) === 'active' ? wanted.startsAt === old.startsAt : silenceState(old, now) === 'pending')
-    if (found && old && inPlace) {
-      await put(id, { ...rest, updatedAt: now }, by, wanted.comment, found.version)
-      return id
+
+  async sweep(now: Instant): Promise<number> {
+    const old = this.#all().filter((s) => s.value.endsAt + retention < now)
+    for (const s of old) {
+      const options = { by: system('alerts'), why: 'expired silence swept', expect: s.version }
+      await this.#ledger.put(kind, s.id, null, options)
+      this.#tests.delete(s.id)
     }
-    if (old) await expire(id, by, now)
-    const fresh = randomUUID()
-    const startsAt = wanted.startsAt < now ? now : wanted.startsAt
-    await put(fresh, { ...rest, startsAt, updatedAt: now }, by, wanted.comment, 0)
-    return fresh
-  }
-  return {
-    silencedBy: (labels, now) =>
-      all()
-        .filter((s) => silenceState(s.value, now) === 'active' && testOf(s.id, s.version, s.value.matchers)(labels))
-        .map((s) => s.id)
-        .sort(),
-    list: (filter, now) => {
-      const test = matcherTest(filter.flatMap((text) => parseMatchers(text)))
-      return all()
-        .filter((s) => test(Object.fromEntries(s.value.matchers.map((m) => [m.name, m.value]))))
-        .map((s) => shown(s.id, s.value, now))
-        .sort(inOrder)
-    },
-    get,
-    set,
-    expire,
-    sweep: async (now) => {
-      const old = all().filter((s) => s.value.endsAt + retention < now)
-      for (const s of old) {
-        await ledger.put(kind, s.id, null, { by: system('alerts'), why: 'expired silence swept', expect: s.version })
-        tests.delete(s.id)
-      }
-      return old.length
-    },
+    return old.length
   }
 }
+
+export const createSilences = (ledger: Ledger): Silences => new LedgerSilences(ledger)

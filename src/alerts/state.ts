@@ -1,8 +1,9 @@
 // What the alerts room must not forget: live alerts, what receivers were told, and what was about to be told.
+
+import { messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { RowLog } from '../lib/row-log.ts'
 import type { Duration, Instant } from '../lib/time.ts'
-import { messageOf } from '../lib/errors.ts'
 import type { Counter } from '../model/ports/metrics.ts'
 import type { Told } from './dedup.ts'
 import type { HeldAlert } from './merge.ts'
@@ -39,12 +40,13 @@ export class AlertState {
   }
 
   /** Reads everything back. An alert that was firing gets at least `grace` from now: nobody could refresh it while we were down. */
-  restore(now: Instant, grace: Duration): void {
-    for (const row of this.#rows.replay() as Row[]) this.#apply(row)
+  async restore(now: Instant, grace: Duration): Promise<void> {
+    for (const row of (await this.#rows.replay()) as Row[]) this.#apply(row)
     const resolved = new Set([...this.told.values()].flatMap((t) => t.resolved))
     for (const [f, alert] of this.alerts) {
       const fired = alert.endsAt > alert.updatedAt && !resolved.has(f)
-      if (fired && alert.endsAt < now + grace) this.alerts.set(f, { ...alert, endsAt: (now + grace) as Instant })
+      if (fired && alert.endsAt < now + grace)
+        this.alerts.set(f, { ...alert, endsAt: (now + grace) as Instant })
     }
     this.forget(now)
   }

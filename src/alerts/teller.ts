@@ -82,10 +82,15 @@ export class Teller {
     const firing = alerts.filter(([, a]) => !isResolved(a, at)).map(([f]) => f)
     const resolved = alerts.filter(([, a]) => isResolved(a, at)).map(([f]) => f)
     const { repeatInterval } = group.route
-    const reason = needsUpdate(state.told.get(key) ?? null, { firing, resolved }, { ...integration, repeatInterval, at })
+    const reason = needsUpdate(
+      state.told.get(key) ?? null,
+      { firing, resolved },
+      { ...integration, repeatInterval, at },
+    )
     if (!reason) return true
     const interrupted = state.asked.get(key)
-    const again = interrupted && sameSet(interrupted.firing, firing) && sameSet(interrupted.resolved, resolved)
+    const again =
+      interrupted && sameSet(interrupted.firing, firing) && sameSet(interrupted.resolved, resolved)
     const told: Told = { at: again ? interrupted.at : at, firing, resolved }
     const wanted = integration.sendResolved ? alerts : alerts.filter(([f]) => firing.includes(f))
     if (wanted.length > 0) {
@@ -139,7 +144,12 @@ export class Teller {
       delivery = { outcome: 'retry', why: messageOf(error), after: null }
     }
     if (delivery.outcome === 'sent') return true
-    const fields = { receiver: group.route.receiver, integration: integration.name, group: group.key, why: delivery.why }
+    const fields = {
+      receiver: group.route.receiver,
+      integration: integration.name,
+      group: group.key,
+      why: delivery.why,
+    }
     if (this.#stop.signal.aborted) log.info(fields, 'notification interrupted, taken up after the restart')
     else log.error(fields, 'notification not delivered, tried again at the next group interval')
     return false
