@@ -4,7 +4,7 @@ import { messageOf } from '../errors.ts'
 import type { Command, Definition, Node, Offset, Operand, Pipe, Source } from './ast.ts'
 import { builtins } from './builtins.ts'
 import { templateError } from './template-error.ts'
-import { entriesOf, isEmpty, isRecord, isTrue, lookup, show, typeName } from './value.ts'
+import { entriesOf, hasMethod, isEmpty, isRecord, isTrue, lookup, show, typeName } from './value.ts'
 
 export interface Limits {
   /** Nodes, calls and loop rounds of one rendering. */
@@ -327,7 +327,7 @@ class Frame {
       if (this.#env.missingKey === 'error') this.#fail(at, `nothing to take field ${name} of`)
       return none
     }
-    if (!(of instanceof Map) && !isRecord(of))
+    if (!(of instanceof Map) && !isRecord(of) && !hasMethod(of, name))
       this.#fail(at, `cannot take field ${name} of a value of type ${typeName(of)}`)
     const { found, value } = lookup(of, name)
     if (typeof value === 'function')

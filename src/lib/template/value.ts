@@ -32,10 +32,17 @@ export const entriesOf = (
   return all.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
 }
 
+/** A list may carry methods too, as own properties that are not enumerable. */
+export const hasMethod = (value: unknown, key: string): value is Readonly<Record<string, unknown>> =>
+  Array.isArray(value) &&
+  Object.hasOwn(value, key) &&
+  typeof (value as unknown as Record<string, unknown>)[key] === 'function'
+
 /** A map's value under a key; only what it holds itself, nothing inherited. */
 export const lookup = (value: unknown, key: string): { found: boolean; value: unknown } => {
   if (value instanceof Map) return { found: value.has(key), value: value.get(key) }
   if (isRecord(value) && Object.hasOwn(value, key)) return { found: true, value: value[key] }
+  if (hasMethod(value, key)) return { found: true, value: value[key] }
   return { found: false, value: undefined }
 }
 
