@@ -78,12 +78,18 @@ const bind = async (lease: Lease, job: Job): Promise<void> => {
 async function* streamed(lease: Lease, sql: string, job: Job): AsyncGenerator<Buffer> {
   const header = headerOf(job.format)!
   let cut = -1
-  for await (const chunk of lease.session.queryStream(sql, { format: job.format })) {
-    const piece = bufferOf(chunk.raw())
-    if (cut < 0) {
-      cut = header(piece)
-      yield piece
-    } else yield cut > 0 ? piece.subarray(cut) : piece
+  try {
+    for await (const chunk of lease.session.queryStream(sql, { format: job.format })) {
+      const piece = bufferOf(chunk.raw())
+      if (cut < 0) {
+        cut = header(piece)
+        yield piece
+      } else yield cut > 0 ? piece.subarray(cut) : piece
+    }
+  } catch (error) {
+    // chDB does not free a stream that failed, and its query stays listed, until the connection's next statement.
+    await lease.session.queryAsync('SELECT 1')
+    throw error
   }
 }
 
