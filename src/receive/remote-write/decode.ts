@@ -146,9 +146,8 @@ class Decoder implements NotStored {
         'native histograms are not taken yet; send classic ones (send_native_histograms: false)',
       )
       r.skip(tag, stop)
-    } else if (tag === 10) {
-      throw new AppError('bad_data', `protobuf: labels after samples at byte ${r.at}; labels come first`)
-    } else r.skip(tag, stop)
+    } else if (tag === 10) throw labelsLate(r.at)
+    else r.skip(tag, stop)
   }
 
   #sample(ref: SeriesRef, stop: number): void {
@@ -277,11 +276,29 @@ const describe = (labels: readonly string[]): string => {
   return 'a series'
 }
 
-/** Walks the whole message once and throws `bad_data` where it is broken; the reader is left where it was. */
+const labelsLate = (at: number): AppError =>
+  new AppError('bad_data', `protobuf: labels after samples at byte ${at}; labels come first`)
+
+/** Walks the whole message once and throws `bad_data` where decoding would; the reader is left where it was. */
 const checkRequest = (r: WireReader): void => {
   const back = r.at
   r.at = 0
   checkMessage(r, r.end, request)
+  r.at = 0
+  while (r.at < r.end) {
+    const tag = r.tag()
+    if (tag !== 10) {
+      r.skip(tag, r.end)
+      continue
+    }
+    const stop = r.open(r.end)
+    r.at = labelsEnd(r, stop)
+    while (r.at < stop) {
+      const inner = r.tag()
+      if (inner === 10) throw labelsLate(r.at)
+      r.skip(inner, stop)
+    }
+  }
   r.at = back
 }
 
