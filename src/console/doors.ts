@@ -7,6 +7,7 @@ import type { Metadata } from '../model/batch.ts'
 import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesIndex } from '../model/ports/series-index.ts'
+import type { RuleGroupState } from '../model/rule-group.ts'
 import type {
   ActionsView,
   BudgetView,
@@ -16,7 +17,6 @@ import type {
   IngestView,
   RolloutView,
   RoutedAlertView,
-  RuleGroupView,
   ScaleView,
   TargetView,
 } from '../model/views.ts'
@@ -32,7 +32,7 @@ export interface ConsoleDoors {
   readonly metadata: (metric: string) => Metadata | undefined
   /** When the newest sample was taken in; null before the first. */
   readonly newestAt: () => Instant | null
-  readonly ruleGroups: () => readonly RuleGroupView[]
+  readonly ruleGroups: () => readonly RuleGroupState[]
   readonly alerts: () => readonly RoutedAlertView[]
   readonly silence: (
     matchers: Readonly<Record<string, string>>,

@@ -1,40 +1,7 @@
 // What the rooms show of themselves to the API and the console: plain data, made when asked for.
 import type { Duration, Instant } from '../lib/time.ts'
-import type { ActiveAlert } from './alert.ts'
 import type { Decision } from './decision.ts'
 import type { Deployment } from './deployment.ts'
-
-interface RuleStatus {
-  readonly name: string
-  readonly query: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly health: 'ok' | 'err' | 'unknown'
-  readonly lastError: string
-  readonly evaluationTime: Duration
-  readonly lastEvaluationAt: Instant | null
-}
-export interface RecordingRuleView extends RuleStatus {
-  readonly kind: 'recording'
-}
-export interface AlertingRuleView extends RuleStatus {
-  readonly kind: 'alerting'
-  readonly state: 'inactive' | 'pending' | 'firing' | 'unknown'
-  readonly hold: Duration
-  readonly keepFiringFor: Duration
-  readonly annotations: Readonly<Record<string, string>>
-  readonly alerts: readonly ActiveAlert[]
-}
-export type RuleView = RecordingRuleView | AlertingRuleView
-
-export interface RuleGroupView {
-  readonly name: string
-  readonly file: string
-  readonly interval: Duration
-  readonly limit: number
-  readonly evaluationTime: Duration
-  readonly lastEvaluationAt: Instant | null
-  readonly rules: readonly RuleView[]
-}
 
 export interface TargetView {
   readonly discoveredLabels: Readonly<Record<string, string>>

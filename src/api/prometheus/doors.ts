@@ -7,7 +7,8 @@ import type { HttpHandler } from '../../model/ports/http-handler.ts'
 import type { Querier } from '../../model/ports/querier.ts'
 import type { SeriesIndex } from '../../model/ports/series-index.ts'
 import type { SeriesRef } from '../../model/series.ts'
-import type { RuleGroupView, TargetView } from '../../model/views.ts'
+import type { RuleGroupState } from '../../model/rule-group.ts'
+import type { TargetView } from '../../model/views.ts'
 
 export interface PrometheusDoors {
   readonly clock: Clock
@@ -15,7 +16,7 @@ export interface PrometheusDoors {
   readonly index: SeriesIndex
   readonly labelsOf: (ref: SeriesRef) => Labels
   readonly metadata: () => readonly Metadata[]
-  readonly ruleGroups: () => readonly RuleGroupView[]
+  readonly ruleGroups: () => readonly RuleGroupState[]
   readonly targets: () => readonly TargetView[]
   readonly remoteWrite: HttpHandler
   readonly otlpMetrics: HttpHandler

@@ -3,10 +3,13 @@ import type { Hono } from 'hono'
 import { iso } from '../../lib/time.ts'
 import type { ActiveAlert } from '../../model/alert.ts'
 import { labelOf, metricName, recordOf } from '../../model/labels.ts'
-import type { RuleGroupView, RuleView, TargetView } from '../../model/views.ts'
+import type { RuleGroupState } from '../../model/rule-group.ts'
+import type { TargetView } from '../../model/views.ts'
 import type { Env } from '../mount.ts'
 import type { PrometheusDoors } from './doors.ts'
 import { dataResponse, floatText } from './encode.ts'
+
+type RuleState = RuleGroupState['rules'][number]
 
 /** Go's zero time: how Prometheus says "never". */
 const never = '0001-01-01T00:00:00Z'
@@ -20,7 +23,7 @@ const alertJson = (alert: ActiveAlert): object => ({
   value: floatText(alert.value),
 })
 
-const ruleJson = (rule: RuleView, withAlerts: boolean): object => {
+const ruleJson = (rule: RuleState, withAlerts: boolean): object => {
   const common = {
     name: rule.name,
     query: rule.query,
@@ -29,20 +32,20 @@ const ruleJson = (rule: RuleView, withAlerts: boolean): object => {
     ...(rule.lastError ? { lastError: rule.lastError } : {}),
     evaluationTime: rule.evaluationTime / 1000,
     lastEvaluation: rule.lastEvaluationAt === null ? never : iso(rule.lastEvaluationAt),
-    type: rule.kind,
+    type: rule.type,
   }
-  if (rule.kind === 'recording') return common
+  if (rule.type === 'recording') return common
   return {
     ...common,
     state: rule.state,
-    duration: rule.hold / 1000,
+    duration: rule.for / 1000,
     keepFiringFor: rule.keepFiringFor / 1000,
     annotations: rule.annotations,
     alerts: withAlerts ? rule.alerts.map(alertJson) : [],
   }
 }
 
-const groupJson = (group: RuleGroupView, rules: readonly RuleView[], withAlerts: boolean): object => ({
+const groupJson = (group: RuleGroupState, rules: readonly RuleState[], withAlerts: boolean): object => ({
   name: group.name,
   file: group.file,
   rules: rules.map((r) => ruleJson(r, withAlerts)),
@@ -67,7 +70,7 @@ const targetJson = (t: TargetView): object => ({
 })
 
 /** Rules filtered as the rules API's parameters say: type, rule_name[], rule_group[], file[], exclude_alerts. */
-const rulesData = (groups: readonly RuleGroupView[], params: URLSearchParams): object => {
+const rulesData = (groups: readonly RuleGroupState[], params: URLSearchParams): object => {
   const wanted = { alert: 'alerting', record: 'recording' }[params.get('type') ?? '']
   const names = new Set(params.getAll('rule_name[]'))
   const groupNames = new Set(params.getAll('rule_group[]'))
@@ -79,7 +82,7 @@ const rulesData = (groups: readonly RuleGroupView[], params: URLSearchParams): o
     )
     .map((g) => ({
       g,
-      rules: g.rules.filter((r) => (!wanted || r.kind === wanted) && (names.size === 0 || names.has(r.name))),
+      rules: g.rules.filter((r) => (!wanted || r.type === wanted) && (names.size === 0 || names.has(r.name))),
     }))
     .filter(({ rules }) => rules.length > 0)
   return { groups: kept.map(({ g, rules }) => groupJson(g, rules, withAlerts)) }
@@ -93,7 +96,7 @@ export const statusRoutes = (app: Hono<Env>, doors: PrometheusDoors): void => {
     dataResponse({
       alerts: doors
         .ruleGroups()
-        .flatMap((g) => g.rules.flatMap((r) => (r.kind === 'alerting' ? r.alerts.map(alertJson) : []))),
+        .flatMap((g) => g.rules.flatMap((r) => (r.type === 'alerting' ? r.alerts.map(alertJson) : []))),
     }),
   )
   app.get('/api/v1/targets', (c) => {
