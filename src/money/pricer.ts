@@ -31,7 +31,7 @@ export interface PricerDeps {
   readonly settle?: Duration
 }
 
-export const costMetric = 'airboss_cost_usd_total'
+const costMetric = 'airboss_cost_usd_total'
 const heartbeat = (30 * second) as Duration
 const pushTime = (10 * second) as Duration
 const remembered = 65_536

@@ -81,6 +81,38 @@ test('a machine where much is missing gives what there is, and says what is not'
   expect([...reading.problems.keys()]).toContain('/proc/meminfo')
 })
 
+test('a filesystem that hangs is left out after two seconds, and not asked again before it answers', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'airboss-host-'))
+  mkdirSync(join(root, 'proc/self'), { recursive: true })
+  const mount = (at: string, dev: string) => `27 1 8:1 / ${at} rw - nfs ${dev} rw\n`
+  writeFileSync(join(root, 'proc/self/mountinfo'), mount('/good', 'a') + mount('/stuck', 'b'))
+  const clock = new FakeClock()
+  const space = { blocks: 100, bfree: 50, bavail: 40, bsize: 10 }
+  const asked: string[] = []
+  let free = (): void => undefined
+  const read = createLinuxReader(clock, root, (path) => {
+    asked.push(path)
+    return path === '/good' ? Promise.resolve(space) : new Promise((resolve) => (free = () => resolve(space)))
+  })
+  const look = async () => {
+    const reading = read()
+    await until(() => asked.filter((p) => p === '/good').length > looks)
+    looks++
+    await clock.advance(2000)
+    return reading
+  }
+  let looks = 0
+  const first = await look()
+  expect(first.filesystems).toMatchObject([{ mountpoint: '/good', size: 1000, free: 500, available: 400 }])
+  expect(first.problems.get('/stuck')).toContain('did not answer within 2 s')
+  expect((await look()).problems.get('/stuck')).toContain('still does not answer')
+  expect(asked.filter((p) => p === '/stuck')).toHaveLength(1)
+  free()
+  await look()
+  expect(asked.filter((p) => p === '/stuck')).toHaveLength(2)
+  rmSync(root, { recursive: true })
+})
+
 test('the configuration', () => {
   expect(hostConfigSchema.parse(undefined)).toEqual({ enabled: true, interval: 10_000 })
   expect(hostConfigSchema.parse({ enabled: false })).toEqual({ enabled: false, interval: 10_000 })
