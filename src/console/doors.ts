@@ -1,0 +1,57 @@
+// What the console asks of the rest: narrow doors, all of them answered from memory but the querier's.
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Instant } from '../lib/time.ts'
+import type { Actor } from '../model/actor.ts'
+import type { Metadata } from '../model/batch.ts'
+import type { LedgerVersion } from '../model/ports/ledger.ts'
+import type { Querier } from '../model/ports/querier.ts'
+import type { SeriesIndex } from '../model/ports/series-index.ts'
+import type { RuleGroupState } from '../model/rule-group.ts'
+import type {
+  ActionsView,
+  BudgetView,
+  DecisionView,
+  EscalationView,
+  FleetView,
+  IngestView,
+  RolloutView,
+  RoutedAlertView,
+  ScaleView,
+  TargetView,
+} from '../model/views.ts'
+
+export interface ConsoleDoors {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly version: string
+  /** What this installation calls itself, shown in the corner. */
+  readonly name: string
+  readonly querier: Querier
+  readonly index: SeriesIndex
+  readonly metadata: (metric: string) => Metadata | undefined
+  /** When the newest sample was taken in; null before the first. */
+  readonly newestAt: () => Instant | null
+  readonly ruleGroups: () => readonly RuleGroupState[]
+  readonly alerts: () => readonly RoutedAlertView[]
+  readonly silence: (
+    matchers: Readonly<Record<string, string>>,
+    length: number,
+    by: Actor,
+    why: string,
+  ) => Promise<string>
+  readonly escalations: () => readonly EscalationView[]
+  readonly acknowledge: (escalation: string, by: Actor) => Promise<void>
+  readonly decisions: (most: number) => readonly DecisionView[]
+  readonly approve: (action: string, by: Actor, why: string) => Promise<void>
+  readonly actions: () => ActionsView
+  readonly stopActions: (by: Actor, why: string) => Promise<void>
+  readonly resumeActions: (by: Actor, why: string) => Promise<void>
+  readonly fleet: () => readonly FleetView[]
+  readonly rollouts: () => readonly RolloutView[]
+  readonly scalers: () => readonly ScaleView[]
+  readonly budgets: () => readonly BudgetView[]
+  readonly targets: () => readonly TargetView[]
+  readonly ingest: () => IngestView
+  readonly history: (most: number) => readonly LedgerVersion[]
+}

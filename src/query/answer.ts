@@ -1,0 +1,56 @@
+// Blocks become what a query answers: vectors and matrices of columns.
+import { instant } from '../lib/time.ts'
+import type { SeriesColumns } from '../model/columns.ts'
+import type { Labels } from '../model/labels.ts'
+import type { Matrix, Vector } from '../model/result.ts'
+import { anyPresent, type Block, labelsAt } from './block.ts'
+import type { Grid } from './grid.ts'
+import { compareLabels } from './label-functions.ts'
+import type { Run } from './run.ts'
+
+/** The points of a block as series; rows without any are left out, with `sorted` rows come in the order of their labels. */
+export const columnsOf = (run: Run, block: Block, grid: Grid, sorted: boolean): SeriesColumns => {
+  const { steps, values, present } = block
+  let rows: { row: number; labels: Labels }[] = []
+  for (let row = 0; row < block.labels.length; row++)
+    if (anyPresent(block, row)) rows.push({ row, labels: labelsAt(block, row) })
+  if (sorted) rows = rows.sort((a, b) => compareLabels(a.labels, b.labels))
+  let size = 0
+  for (let k = 0; k < present.length; k++) size += present[k]!
+  run.countSamples(size)
+  const start = new Uint32Array(rows.length)
+  const end = new Uint32Array(rows.length)
+  const at = new Float64Array(size)
+  const value = new Float64Array(size)
+  let n = 0
+  for (const [i, { row }] of rows.entries()) {
+    start[i] = n
+    for (let t = 0; t < steps; t++) {
+      if (present[row * steps + t] === 0) continue
+      at[n] = grid.startAt + t * grid.step
+      value[n++] = values[row * steps + t]!
+    }
+    end[i] = n
+  }
+  return { labels: rows.map((r) => r.labels), start, end, at, value }
+}
+
+export const matrixOf = (run: Run, block: Block, grid: Grid): Matrix => ({
+  kind: 'matrix',
+  ...columnsOf(run, block, grid, true),
+})
+
+export const vectorOf = (block: Block, at: number): Vector => {
+  const { present } = block
+  let n = 0
+  for (let k = 0; k < present.length; k++) n += present[k]!
+  const values = new Float64Array(n)
+  const labels: Labels[] = new Array(n)
+  let i = 0
+  for (let row = 0; row < present.length; row++) {
+    if (present[row] === 0) continue
+    labels[i] = labelsAt(block, row)
+    values[i++] = block.values[row]!
+  }
+  return { kind: 'vector', at: instant(at), labels, values }
+}

@@ -1,0 +1,100 @@
+// The embedded engine's own process: opens the data directory and serves the ClickHouse HTTP interface on a loopback port.
+import { rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createFront, type Front } from './front.ts'
+import { openSessions, type Sessions } from './sessions.ts'
+
+/** What the parent sends in the environment, as JSON, so that no password stands on the command line. */
+export interface EngineOptions {
+  readonly dir: string
+  readonly memoryBytes: number
+  readonly readers: number
+  readonly threads: number
+  readonly queue: number
+  readonly maxBodyBytes: number
+  readonly user: string
+  readonly password: string
+}
+
+export type EngineMessage =
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'failed'; readonly message: string; readonly locked: boolean }
+
+const tell = (message: EngineMessage): Promise<void> =>
+  new Promise((resolve) => (process.connected ? process.send!(message, () => resolve()) : resolve()))
+
+/** Ends this process when the one that started it is gone, whichever way it is noticed first. */
+const followParent = (end: () => void): void => {
+  const parent = process.ppid
+  process.on('disconnect', end)
+  setInterval(() => {
+    if (process.ppid !== parent) end()
+  }, 500).unref()
+}
+
+const spoolDirs = (): string[] =>
+  ['/dev/shm', tmpdir()].map((dir) => join(dir, `airboss-engine-${process.pid}`))
+
+const open = async (options: EngineOptions): Promise<{ sessions: Sessions; front: Front }> => {
+  const sessions = openSessions(options)
+  const never = new AbortController().signal
+  const lease = await sessions.acquire('control', never)
+  const row = (await lease.session.queryAsync('SELECT version(), timezone()', { format: 'TabSeparated' })).text()
+  lease.release()
+  const [version = '', timezone = 'UTC'] = row.trim().split('\t')
+  const front = createFront({
+    sessions,
+    user: options.user,
+    password: options.password,
+    version,
+    timezone,
+    spoolDirs: spoolDirs(),
+    maxBodyBytes: options.maxBodyBytes,
+  })
+  return { sessions, front }
+}
+
+const main = async (): Promise<void> => {
+  const dropFiles = (): void => {
+    for (const dir of spoolDirs()) rmSync(dir, { recursive: true, force: true })
+  }
+  // Inserts are on disk when they are answered, so ending at once is safe; closing connections under running queries is not.
+  followParent(() => {
+    dropFiles()
+    process.kill(process.pid, 'SIGKILL')
+  })
+  // The parent decides when the engine ends: a Ctrl-C reaches the whole process group.
+  process.on('SIGINT', () => {})
+  try {
+    const options = JSON.parse(process.env['AIRBOSS_ENGINE'] ?? '{}') as EngineOptions
+    delete process.env['AIRBOSS_ENGINE']
+    const { sessions, front } = await open(options)
+    const server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 0 }, front.handle)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      const port = typeof address === 'object' && address ? address.port : 0
+      void tell({ kind: 'listening', port })
+    })
+    const stop = (): void => {
+      server.close(() => {
+        front.close()
+        sessions.close()
+        process.exit(0)
+      })
+      server.closeIdleConnections()
+    }
+    process.on('SIGTERM', stop)
+    process.on('message', (message) => {
+      if (message === 'stop') stop()
+    })
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    dropFiles()
+    await tell({ kind: 'failed', message, locked: /lock/i.test(message) })
+    process.exit(3)
+  }
+}
+
+void main()
