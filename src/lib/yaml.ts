@@ -69,9 +69,20 @@ const pathText = (path: readonly PropertyKey[]): string =>
     '',
   )
 
+type Issue = z.core.$ZodIssue
+
+// Of a union's branches the one that got furthest says what is meant: the others only say that the value has another type.
+const told = (issue: Issue): Issue[] => {
+  if (issue.code !== 'invalid_union') return [issue]
+  const branch = issue.errors.find((b) => !b.some((i) => i.code === 'invalid_type' && i.path.length === 0))
+  return branch
+    ? branch.flatMap(told).map((i): Issue => ({ ...i, path: [...issue.path, ...i.path] }))
+    : [issue]
+}
+
 /** All that a schema finds wrong, each with its place. */
 export const problemsOf = (yaml: YamlText, error: z.ZodError): Problem[] =>
-  error.issues.flatMap((issue) => {
+  error.issues.flatMap(told).flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         file: yaml.file,

@@ -97,7 +97,10 @@ export class Cumulative {
     }
   }
 
-  /** Takes back what a logged batch says of this producer's series. `totals: false` where the caller rebuilds totals from rows. */
+  /**
+   * Takes back what a logged batch says of this producer's series; the same batch again changes nothing. `totals: false` where the caller
+   * rebuilds totals from rows.
+   */
   replay(batch: Batch, totals = true): void {
     for (let i = 0; i < batch.ref.length; i++) {
       const ref = batch.ref[i]!
@@ -105,9 +108,11 @@ export class Cumulative {
       const value = batch.value[i]!
       if (Number.isNaN(value)) continue
       this.#lastAt = Math.max(this.#lastAt, batch.at[i]!)
-      const written = Math.max(this.#written.get(ref) ?? 0, value)
-      this.#written.set(ref, written)
-      if (totals || !this.#total.has(ref)) this.#total.set(ref, totals ? written : 0)
+      const known = this.#written.get(ref)
+      if (known !== undefined && value <= known) continue
+      this.#written.set(ref, value)
+      if (totals) this.#total.set(ref, value)
+      else if (!this.#total.has(ref)) this.#total.set(ref, 0)
     }
   }
 

@@ -56,6 +56,11 @@ export class TokenWatch {
     return found
   }
 
+  /** Time of the last sample known of a series; before all time when there is none. */
+  lastAt(ref: SeriesRef): number {
+    return this.#last.get(ref)?.at ?? Number.NEGATIVE_INFINITY
+  }
+
   /** By how much every token counter in the batch has grown; `commit` makes the batch's samples the last ones known. */
   look(batch: Batch): { readonly increases: Increase[]; readonly commit: () => void } {
     const next = new Map<SeriesRef, Last>()

@@ -31,7 +31,7 @@ export interface PricerDeps {
   readonly settle?: Duration
 }
 
-export const costMetric = 'airboss_cost_usd_total'
+const costMetric = 'airboss_cost_usd_total'
 const heartbeat = (30 * second) as Duration
 const pushTime = (10 * second) as Duration
 const remembered = 65_536
@@ -186,15 +186,22 @@ class Pricer implements Sink, Producer, Service {
 
   replay(batch: Batch): void {
     this.#totals.replay(batch, false)
-    this.#watch.look(batch).commit()
     const builder = new BatchBuilder(this.#deps.table, this.#limits, this.#deps.clock.now(), 1)
     for (const row of batch.costs) {
       const own = row.id.startsWith(ownId)
-      if (!own && this.#seen.has(row.id)) continue
+      if (own ? this.#included(row.id) : this.#seen.has(row.id)) continue
       const ref = this.#refOf(row, builder)
       if (ref >= 0) this.#totals.replayAdd(ref, row.usd)
       if (!own) this.#seen.add(row.id)
     }
+    this.#watch.look(batch).commit()
+  }
+
+  /** Whether the sample that made this row is known already: a log may replay what the checkpoint holds. */
+  #included(id: string): boolean {
+    const [, series = '', at = ''] = id.split(':')
+    const ref = this.#deps.table.refOf(BigInt(`0x${series}`))
+    return ref !== undefined && this.#watch.lastAt(ref) >= Number(at)
   }
 }
 

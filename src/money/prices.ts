@@ -25,7 +25,7 @@ export type PricesConfig = z.output<typeof pricesConfigSchema>
 /** Kinds of tokens. Cached ones are part of input, reasoning ones part of output. */
 export type TokenKind = 'input' | 'output' | 'cache_read' | 'cache_write' | 'reasoning'
 
-export interface Priced {
+interface Priced {
   readonly usd: number
   readonly priceVersion: string
 }
@@ -48,7 +48,7 @@ export interface Prices {
 }
 
 /** The version of the built-in list: that of the package. */
-export const listVersion = 'genai-prices@0.1.8'
+const listVersion = 'genai-prices@0.1.8'
 
 // Small enough for the lowest tier of every model, large enough to keep the digits.
 const probe = 1000

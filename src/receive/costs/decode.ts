@@ -17,7 +17,7 @@ export const defaultCostLimits: CostLimits = {
 }
 
 /** What was used, for items that come without a price. Cached tokens are part of input, reasoning tokens part of output. */
-export interface TokenUsage {
+type TokenUsage = {
   readonly input_tokens: number
   readonly output_tokens: number
   readonly cache_read_tokens: number

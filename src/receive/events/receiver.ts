@@ -1,7 +1,7 @@
 // Takes business events: rows, a counter and a histogram by name, agent, version and outcome, each id once.
 import { z } from 'zod'
 import { type Clock, every } from '../../lib/clock.ts'
-import { messageOf } from '../../lib/errors.ts'
+import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { RecentIds } from '../../lib/recent-ids.ts'
 import { type Duration, second } from '../../lib/time.ts'
@@ -32,7 +32,7 @@ export const eventsConfigSchema = z
     remember: z.int().min(1).max(1_000_000).default(65_536),
   })
   .prefault({})
-export type EventsConfig = z.output<typeof eventsConfigSchema>
+type EventsConfig = z.output<typeof eventsConfigSchema>
 
 export interface EventsDeps {
   readonly config: EventsConfig
@@ -47,7 +47,9 @@ export interface EventsDeps {
 /** Body limit of a request of events. */
 const maxBytes = 8 << 20
 /** Counters are written this often even when nothing happens, so that they never go stale. */
-export const eventsHeartbeat = (30 * second) as Duration
+const heartbeat = (30 * second) as Duration
+/** Events that may wait for the batch under way to be safe. */
+const mostWaiting = 50_000
 const pushTime = (10 * second) as Duration
 const seriesNames = [
   'airboss_events_total',
@@ -97,7 +99,7 @@ class Events implements HttpHandler, Producer, Service {
 
   start(): Promise<void> {
     const { clock, log } = this.#deps
-    every(clock, eventsHeartbeat, () => this.#beat(), {
+    every(clock, heartbeat, () => this.#beat(), {
       signal: this.#stop.signal,
       failed: (error) => log.warn({ why: messageOf(error) }, 'event counters not written'),
     })
@@ -121,6 +123,16 @@ class Events implements HttpHandler, Producer, Service {
   }
 
   #take(events: readonly Event[], problems: ItemProblem[]): Promise<HandlerResponse> {
+    const waiting = this.#waiting.reduce((n, w) => n + w.events.length, 0)
+    if (waiting + events.length > mostWaiting && waiting > 0) {
+      throw new AppError(
+        'unavailable',
+        `${waiting} events wait for the disk already; send again a little later`,
+        {
+          retryAfter: 1000,
+        },
+      )
+    }
     return new Promise((done) => {
       this.#waiting.push({ events, problems, beat: false, done })
       this.#work()
@@ -162,7 +174,7 @@ class Events implements HttpHandler, Producer, Service {
       const fresh = new Set<string>()
       const answers = requests.map((request) => this.#request(request, builder, draft, fresh))
       if (requests.some((r) => r.beat)) this.#totals.writeRest(draft, builder, at)
-      this.#totals.write(draft, builder, at, eventsHeartbeat)
+      this.#totals.write(draft, builder, at, heartbeat)
       this.#metadata(builder)
       const batch = builder.build()
       if (batch.ref.length + batch.events.length > 0) {

@@ -1,7 +1,7 @@
 // What Linux says about itself under /proc, as plain numbers.
 
 /** Seconds by mode, of one CPU. */
-export interface CpuTimes {
+interface CpuTimes {
   readonly cpu: number
   readonly seconds: Readonly<Record<CpuMode, number>>
 }
@@ -150,7 +150,7 @@ export interface Interface {
   readonly received: Traffic
   readonly sent: Traffic
 }
-export interface Traffic {
+interface Traffic {
   readonly bytes: number
   readonly packets: number
   readonly errors: number

@@ -58,12 +58,16 @@ const statuses: Readonly<Record<string, string>> = {
 }
 const processesAtOnce = 64
 
+type StatFs = (path: string) => Promise<{ blocks: number; bfree: number; bavail: number; bsize: number }>
+
 /** Asks filesystems for their space. One that hangs is left alone until it has answered. */
 class Filesystems {
   readonly #clock: Clock
+  readonly #statfs: StatFs
   readonly #hanging = new Set<string>()
-  constructor(clock: Clock) {
+  constructor(clock: Clock, ask: StatFs) {
     this.#clock = clock
+    this.#statfs = ask
   }
 
   async ask(mount: Mount, problems: Map<string, string>): Promise<Filesystem | null> {
@@ -73,7 +77,7 @@ class Filesystems {
       return null
     }
     this.#hanging.add(mountpoint)
-    const asked = statfs(mountpoint)
+    const asked = this.#statfs(mountpoint)
       .then(
         (s) => ({
           ...mount,
@@ -126,9 +130,13 @@ const countProcesses = async (root: string, problems: Map<string, string>): Prom
   return counts
 }
 
-/** A reader of this machine; `root` stands before /proc in tests. */
-export const createLinuxReader = (clock: Clock, root = ''): (() => Promise<LinuxReading>) => {
-  const spaces = new Filesystems(clock)
+/** A reader of this machine; `root` stands before /proc, and `ask` for the system call, in tests. */
+export const createLinuxReader = (
+  clock: Clock,
+  root = '',
+  ask: StatFs = statfs,
+): (() => Promise<LinuxReading>) => {
+  const spaces = new Filesystems(clock, ask)
   return async (): Promise<LinuxReading> => {
     const problems = new Map<string, string>()
     const read = async <T>(file: string, parse: (text: string) => T): Promise<T | null> => {

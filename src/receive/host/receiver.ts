@@ -35,7 +35,6 @@ export const hostConfigSchema = z
       .default((10 * second) as Duration),
   })
   .prefault({})
-export type HostConfig = z.output<typeof hostConfigSchema>
 
 export interface HostReceiverDeps {
   readonly interval: Duration

@@ -119,18 +119,18 @@ export class ScrapeDecoder {
     let end: number
     if (
       expected !== undefined &&
-      text.startsWith(expected.text, from) &&
+      text.slice(from, from + expected.text.length) === expected.text &&
       isBlank(text.charCodeAt(from + expected.text.length)) &&
       text.charCodeAt(from + expected.text.length + 1) !== 123
     ) {
       entry = expected
+      if (entry.ref === refused) entry.ref = this.#resolve(readSeries(entry.text), scan.builder)
       end = from + expected.text.length
     } else {
       end = seriesEnd(text, from, to)
-      entry = this.#entry(text.slice(from, end))
+      entry = this.#entry(text.slice(from, end), scan.builder)
     }
     order.push(entry)
-    if (entry.ref === refused) entry.ref = this.#resolve(entry.text, scan.builder)
     scan.values(end, to)
     scan.scraped++
     if (entry.ref === dropped) return
@@ -160,18 +160,21 @@ export class ScrapeDecoder {
     scan.add(entry.ref, own ? scan.time : scan.at)
   }
 
-  #entry(text: string): Entry {
+  #entry(text: string, builder: BatchBuilder): Entry {
     const known = this.#known.get(text)
-    if (known) return known
+    if (known) {
+      // Refused once, asked for again: the limit may not be reached any more.
+      if (known.ref === refused) known.ref = this.#resolve(readSeries(known.text), builder)
+      return known
+    }
     const entry: Entry = { text: copy(text), ref: refused, live: -1, before: -1, seen: -1 }
-    // Read now, so that a line that is wrong is an error wherever it stands.
-    readSeries(entry.text)
+    entry.ref = this.#resolve(readSeries(entry.text), builder)
     this.#known.set(entry.text, entry)
     return entry
   }
 
-  #resolve(text: string, builder: BatchBuilder): number {
-    const labels = this.#options.finish(readSeries(text))
+  #resolve(scraped: Map<string, string>, builder: BatchBuilder): number {
+    const labels = this.#options.finish(scraped)
     if (labels === null) return dropped
     const ref = builder.series(labels)
     return ref < 0 ? refused : ref

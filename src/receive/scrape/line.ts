@@ -49,7 +49,7 @@ const braceEnd = (text: string, from: number, to: number): number => {
 }
 
 /** Undoes `\\`, `\"` and `\n`; any other escape stays as it is written. */
-export const unescaped = (text: string): string =>
+const unescaped = (text: string): string =>
   text.includes('\\') ? text.replace(/\\([\\"n])/g, (_, c: string) => (c === 'n' ? '\n' : c)) : text
 
 const bareMetric = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
