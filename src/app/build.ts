@@ -55,7 +55,12 @@ const makeContext = (settings: Settings, log: Logger, stop: AbortSignal): Contex
     send: createHttp().send,
     table: new SeriesTable(storage.max_series),
     metadata: new MetadataTable(),
-    limits: { ...defaultAdmission, maxAge: storage.out_of_order_time_window, maxAhead: storage.max_ahead, labels: storage.max_labels },
+    limits: {
+      ...defaultAdmission,
+      maxAge: storage.out_of_order_time_window,
+      maxAhead: storage.max_ahead,
+      labels: storage.max_labels,
+    },
     startedAt: clock.now(),
     externalURL: () => listen.external_url ?? `http://${listen.http}`,
     stop,
@@ -85,11 +90,32 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   // keep ◀─ price ◀─ receive
   const kept = later()
   const prices = createPrices(config.prices)
-  const pricer = createPricer({ sink: kept, table, prices, clock, metrics, limits, log: log.child({ room: 'money' }) })
-  const events = createEvents({ config: config.events, table, sink: pricer, limits, clock, metrics, log: log.child({ room: 'receive' }) })
+  const pricer = createPricer({
+    sink: kept,
+    table,
+    prices,
+    clock,
+    metrics,
+    limits,
+    log: log.child({ room: 'money' }),
+  })
+  const events = createEvents({
+    config: config.events,
+    table,
+    sink: pricer,
+    limits,
+    clock,
+    metrics,
+    log: log.child({ room: 'receive' }),
+  })
   const delta = new DeltaState({ table })
   const producers: Producer[] = [pricer, events, delta]
-  const ledger = openLedger({ dir: join(dataDir, 'ledger'), clock, log: log.child({ room: 'ledger' }), metrics })
+  const ledger = openLedger({
+    dir: join(dataDir, 'ledger'),
+    clock,
+    log: log.child({ room: 'ledger' }),
+    metrics,
+  })
   const keep = await wireKeep(context, producers)
   kept.to(keep.sink)
 
@@ -98,7 +124,12 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const querier = createQuerier({
     reader: keep.reader,
     clock,
-    limits: { timeout: query.timeout, series: query.max_series, samples: query.max_samples, concurrency: query.max_concurrency },
+    limits: {
+      timeout: query.timeout,
+      series: query.max_series,
+      samples: query.max_samples,
+      concurrency: query.max_concurrency,
+    },
     lookback: query.lookback_delta,
     subqueryStep: global.evaluation_interval,
     metrics,
@@ -110,7 +141,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const parts = { querier, sink: keep.sink, ledger }
   const access = wireAccess(context, ledger)
   const tell = await wireTell(context, parts)
-  const act = wireAct(context, { ...parts, alerts: tell.alerts })
+  const act = wireAct(context, parts)
   const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
   const reload = createReload({ context, flags, tell, receive, act })
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
@@ -123,7 +154,9 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
     reload: () => reload.now(),
     stop: async () => {
       for (const service of [...services].reverse()) {
-        await service.drain().catch((error: unknown) => log.error({ err: error }, 'stage did not end cleanly'))
+        await service
+          .drain()
+          .catch((error: unknown) => log.error({ err: error }, 'stage did not end cleanly'))
       }
       await ledger.drain()
       life.abort(new Error('stopping'))

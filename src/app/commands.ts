@@ -25,7 +25,8 @@ const serve = async ({ flags }: Arguments, { stop, out, onHangup, pid }: Outside
   // A failed reload is logged where it fails.
   onHangup(() => void airboss.reload().catch(() => {}))
   out(JSON.stringify({ msg: 'ready', pid, version, ...airboss.addresses }))
-  if (!stop.aborted) await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
+  if (!stop.aborted)
+    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
   log.info({ signal: String(stop.reason) }, 'stopping')
   await airboss.stop()
   return 0
@@ -40,7 +41,10 @@ const query = async ({ rest, options }: Arguments, { stop, out }: Outside): Prom
     url: `${server}/api/v1/query`,
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({ query: expr, ...(options['time'] ? { time: options['time'] } : {}) }).toString(),
+    body: new URLSearchParams({
+      query: expr,
+      ...(options['time'] ? { time: options['time'] } : {}),
+    }).toString(),
     signal: systemClock.timeout(duration(120_000), stop),
     maxBytes: 256 << 20,
   })
@@ -50,13 +54,23 @@ const query = async ({ rest, options }: Arguments, { stop, out }: Outside): Prom
     data?: { resultType: string; result: unknown }
   }
   await http.close()
-  if (body.status !== 'success') throw new AppError('execution', body.error ?? `the server answered ${answer.status}`)
+  if (body.status !== 'success')
+    throw new AppError('execution', body.error ?? `the server answered ${answer.status}`)
   const result = body.data?.result
-  const rows = Array.isArray(result) && body.data?.resultType !== 'scalar' && body.data?.resultType !== 'string' ? result : [{ value: result }]
-  for (const row of rows as { metric?: Record<string, string>; value?: [number, string]; values?: [number, string][] }[]) {
+  const rows =
+    Array.isArray(result) && body.data?.resultType !== 'scalar' && body.data?.resultType !== 'string'
+      ? result
+      : [{ value: result }]
+  for (const row of rows as {
+    metric?: Record<string, string>
+    value?: [number, string]
+    values?: [number, string][]
+  }[]) {
     const { __name__: name = '', ...labels } = row.metric ?? {}
     const text = Object.entries(labels).map(([k, v]) => `${k}=${JSON.stringify(v)}`)
-    out(`${name}${text.length > 0 || row.metric ? `{${text.join(', ')}}` : ''} => ${row.value ? `${row.value[1]} @[${row.value[0]}]` : JSON.stringify(row.values)}`)
+    out(
+      `${name}${text.length > 0 || row.metric ? `{${text.join(', ')}}` : ''} => ${row.value ? `${row.value[1]} @[${row.value[0]}]` : JSON.stringify(row.values)}`,
+    )
   }
   return 0
 }

@@ -121,7 +121,7 @@ export const configSchema = (env: Environment) =>
     alertmanager: z.string().optional(),
     deployments: deploymentsSchema,
     autoscale: autoscaleSchema,
-    actions: actionsSchema(env),
+    actions: actionsSchema(env).prefault({}),
     oncall: oncallSchema(secretSchema(env)).optional(),
     /** Own traces: where they go (OTLP/HTTP), left out = nowhere. */
     tracing: z.strictObject({ endpoint: z.url(), sample: z.number().min(0).max(1).default(1) }).optional(),

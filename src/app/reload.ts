@@ -29,7 +29,10 @@ interface ReloadDeps {
 
 export const createReload = ({ context, flags, tell, receive, act }: ReloadDeps): Reload => {
   const { log, metrics } = context
-  const ok = metrics.gauge('airboss_config_last_reload_successful', 'Whether the last reload of the configuration took effect.')
+  const ok = metrics.gauge(
+    'airboss_config_last_reload_successful',
+    'Whether the last reload of the configuration took effect.',
+  )
   ok.set(1)
   let current = context.settings
   let state = { ok: true, why: '' }
@@ -44,7 +47,8 @@ export const createReload = ({ context, flags, tell, receive, act }: ReloadDeps)
     const changed = [...new Set([...Object.keys(current.written), ...Object.keys(next.written)])].filter(
       (key) => !live.has(key) && !isDeepStrictEqual(current.written[key], next.written[key]),
     )
-    if (changed.length > 0) log.warn({ sections: changed }, 'these sections changed and take effect at the next start')
+    if (changed.length > 0)
+      log.warn({ sections: changed }, 'these sections changed and take effect at the next start')
     current = next
   }
 
