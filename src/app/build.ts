@@ -1,5 +1,4 @@
 // THE RIVER ON ONE PAGE: every stage is made here and handed the next one.
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openLedger } from '../ledger/ledger.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -8,7 +7,8 @@ import type { Logger } from '../lib/log.ts'
 import type { Batch } from '../model/batch.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
 import { MetadataTable } from '../model/metadata-table.ts'
-import type { Producer } from '../model/ports/producer.ts'
+import type { Querier } from '../model/ports/querier.ts'
+import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import { SeriesTable } from '../model/series.ts'
@@ -26,15 +26,8 @@ import { wireAccess } from './wire-access.ts'
 import { wireAct } from './wire-act.ts'
 import { wireKeep } from './wire-keep.ts'
 import { wireReceive } from './wire-receive.ts'
-import { wireShow } from './wire-show.ts'
+import { type Addresses, wireShow } from './wire-show.ts'
 import { wireTell } from './wire-tell.ts'
-
-export interface Addresses {
-  readonly http: string
-  readonly otlpHttp: string
-  readonly otlpGrpc: string
-  readonly clickhouse: string
-}
 
 export interface Airboss {
   readonly addresses: Addresses
@@ -78,51 +71,29 @@ const later = (): Sink<Batch> & { to: (sink: Sink<Batch>) => void } => {
   }
 }
 
-/** Makes every stage, starts them from the disk upwards, and says where they listen. */
-export const build = async (settings: Settings, flags: Flags, log: Logger): Promise<Airboss> => {
-  const life = new AbortController()
-  const context = makeContext(settings, log, life.signal)
-  const { clock, metrics, table, limits } = context
-  const { config, dataDir } = settings
-  mkdirSync(dataDir, { recursive: true })
-  const lock = await lockData(dataDir)
+/** Starts from the disk upwards; what has started is ended again when a later stage cannot. */
+const startAll = async (services: readonly Service[], log: Logger): Promise<void> => {
+  for (const [i, service] of services.entries()) {
+    try {
+      await service.start()
+    } catch (error) {
+      await drainAll(services.slice(0, i + 1), log)
+      throw error
+    }
+  }
+}
 
-  // keep ◀─ price ◀─ receive
-  const kept = later()
-  const prices = createPrices(config.prices)
-  const pricer = createPricer({
-    sink: kept,
-    table,
-    prices,
-    clock,
-    metrics,
-    limits,
-    log: log.child({ room: 'money' }),
-  })
-  const events = createEvents({
-    config: config.events,
-    table,
-    sink: pricer,
-    limits,
-    clock,
-    metrics,
-    log: log.child({ room: 'receive' }),
-  })
-  const delta = new DeltaState({ table })
-  const producers: Producer[] = [pricer, events, delta]
-  const ledger = openLedger({
-    dir: join(dataDir, 'ledger'),
-    clock,
-    log: log.child({ room: 'ledger' }),
-    metrics,
-  })
-  const keep = await wireKeep(context, producers)
-  kept.to(keep.sink)
+/** Ends from the surface down to the disk; one that fails holds up no other. */
+const drainAll = async (services: readonly Service[], log: Logger): Promise<void> => {
+  for (const service of [...services].reverse()) {
+    await service.drain().catch((error: unknown) => log.error({ err: error }, 'stage did not end cleanly'))
+  }
+}
 
-  // ask
-  const { query, global } = config
-  const querier = createQuerier({
-    reader: keep.reader,
+const makeQuerier = ({ settings, clock, metrics, log }: Context, reader: SeriesReader): Querier => {
+  const { query, global } = settings.config
+  return createQuerier({
+    reader,
     clock,
     limits: {
       timeout: query.timeout,
@@ -135,32 +106,47 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
     metrics,
     log: log.child({ room: 'query' }),
   })
+}
 
-  // tell, act, show
+/** Makes every stage, starts them from the disk upwards, and says where they listen. */
+export const build = async (settings: Settings, flags: Flags, log: Logger): Promise<Airboss> => {
+  const lock = await lockData(settings.dataDir)
+  const life = new AbortController()
+  const context = makeContext(settings, log, life.signal)
+  const { clock, metrics, table, limits } = context
+  const { config, dataDir } = settings
+  const named = (room: string) => ({ clock, metrics, log: log.child({ room }) })
+
+  // receive ─▶ price ─▶ keep
+  const kept = later()
+  const prices = createPrices(config.prices)
+  const pricer = createPricer({ ...named('money'), sink: kept, table, prices, limits })
+  const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
+  const delta = new DeltaState({ table })
+  const keep = wireKeep(context, [pricer, events, delta])
+  kept.to(keep.sink)
+
+  // ask ─▶ tell, act
+  const ledger = openLedger({ ...named('ledger'), dir: join(dataDir, 'ledger') })
   await ledger.start()
+  const querier = makeQuerier(context, keep.reader)
   const parts = { querier, sink: keep.sink, ledger }
   const access = wireAccess(context, ledger)
   const tell = await wireTell(context, parts)
   const act = wireAct(context, parts)
   const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
+
+  // show
   const reload = createReload({ context, flags, tell, receive, act })
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
 
-  const services: Service[] = [keep, pricer, events, tell, act, receive, show]
-  for (const service of services) await service.start()
-  keep.copy(ledger)
-  return {
-    addresses: show.addresses(),
-    reload: () => reload.now(),
-    stop: async () => {
-      for (const service of [...services].reverse()) {
-        await service
-          .drain()
-          .catch((error: unknown) => log.error({ err: error }, 'stage did not end cleanly'))
-      }
-      await ledger.drain()
-      life.abort(new Error('stopping'))
-      lock.release()
-    },
+  const services: Service[] = [ledger, keep, pricer, events, tell, act, receive, show]
+  const stop = async (): Promise<void> => {
+    await drainAll(services, log)
+    life.abort(new Error('stopping'))
+    lock.release()
   }
+  await startAll(services, log)
+  keep.copy(ledger)
+  return { addresses: show.addresses(), reload: () => reload.now(), stop }
 }

@@ -161,7 +161,7 @@ const watchStore = async (
   return ask()
 }
 
-export const wireKeep = async (context: Context, producers: readonly Producer[]): Promise<Keep> => {
+export const wireKeep = (context: Context, producers: readonly Producer[]): Keep => {
   const { settings, clock, metrics, table, metadata } = context
   const { storage } = settings.config
   const head = createHead({

@@ -10,7 +10,6 @@ import type { Actor } from '../model/actor.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
 import { createReadOnlyFront } from '../store/readonly.ts'
-import type { Addresses } from './build.ts'
 import type { Context } from './context.ts'
 import { version } from './package-root.ts'
 import type { Reload } from './reload.ts'
@@ -19,6 +18,14 @@ import type { Act } from './wire-act.ts'
 import type { Keep } from './wire-keep.ts'
 import type { Events, Receive } from './wire-receive.ts'
 import type { Tell } from './wire-tell.ts'
+
+export interface Addresses {
+  readonly http: string
+  readonly otlpHttp: string
+  readonly otlpGrpc: string
+  /** '' where a ClickHouse server is used. */
+  readonly clickhouse: string
+}
 
 export interface ShowParts {
   readonly keep: Keep
