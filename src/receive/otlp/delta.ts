@@ -4,7 +4,7 @@ import type { Batch } from '../../model/batch.ts'
 import type { Producer } from '../../model/ports/producer.ts'
 import type { SeriesRef, SeriesTable } from '../../model/series.ts'
 
-export interface DeltaOptions {
+interface DeltaOptions {
   readonly table: SeriesTable
   /** Most series kept; past it the points of new ones are refused. 200,000 by default. */
   readonly maxSeries?: number
@@ -13,7 +13,7 @@ export interface DeltaOptions {
 }
 
 /** `taken`: `total` holds the new cumulative value. `again`: this interval was counted before. */
-export type DeltaOutcome = 'taken' | 'again' | 'older' | 'full'
+type DeltaOutcome = 'taken' | 'again' | 'older' | 'full'
 
 /** One request's changes: seen by nobody until `commit`. End it with `commit` or `rollback`, once. */
 export interface DeltaTransaction {
@@ -170,7 +170,12 @@ export class DeltaState implements Producer {
     sweep(this.#unmet)
   }
 
-  /** Columns as base64 text, little-endian: a hundred thousand series would be slow as JSON numbers, and NaN would be lost. */
+  /**
+   * Asked for after a seal, it must be asked for once every push of the sealed range has resolved and been heard; later is
+   * harmless, for replaying what it already holds changes nothing.
+   *
+   * Columns as base64 text, little-endian: a hundred thousand series would be slow as JSON numbers, and NaN would be lost.
+   */
   checkpoint(): unknown {
     if (this.#saved) return this.#saved
     const n = this.#rows.size + this.#unmet.size

@@ -9,7 +9,7 @@ import { createInFlight, type InFlight } from '../in-flight.ts'
 import type { OtlpIngest } from './ingest.ts'
 import { type Encoding, exportResponse, statusBytes, statusJson } from './status.ts'
 
-export interface OtlpHttpDeps {
+interface OtlpHttpDeps {
   readonly ingest: OtlpIngest
   readonly log: Logger
   /** Longest request, in bytes, as sent and unpacked; 64 MiB by default. */

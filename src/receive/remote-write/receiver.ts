@@ -16,7 +16,7 @@ import { receiveMetrics } from '../receive-metrics.ts'
 import { ToldMetadata, trimmed } from '../told-metadata.ts'
 import { decodeWriteRequest } from './decode.ts'
 
-export interface RemoteWriteDeps {
+interface RemoteWriteDeps {
   readonly table: SeriesTable
   readonly sink: Sink<Batch>
   readonly limits: AdmissionLimits
