@@ -42,6 +42,12 @@ interface Saved {
 
 const perRow = 4
 
+/**
+ * How long a series seen only in a replay is kept, in milliseconds: longer than any usual export interval, short because every
+ * series of the log's tail is one, and all of them go into each checkpoint.
+ */
+const candidateIdle = 600_000
+
 export class DeltaState implements Producer {
   readonly name = 'otlp-delta'
   readonly #table: SeriesTable
@@ -160,7 +166,8 @@ export class DeltaState implements Producer {
     this.#sweptAt = now
     const sweep = <K>(rows: Map<K, Row>): void => {
       for (const [key, row] of rows) {
-        if (now - row.touchedAt <= this.#idle) continue
+        if (now - row.touchedAt <= (row.candidate ? Math.min(candidateIdle, this.#idle) : this.#idle))
+          continue
         rows.delete(key)
         if (!row.candidate) this.#live--
         this.#saved = null
