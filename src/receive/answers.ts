@@ -1,10 +1,16 @@
 // How a receiver's AppError is said over HTTP in plain text.
-import { type AppError, asAppError } from '../lib/errors.ts'
+import { AppError, asAppError } from '../lib/errors.ts'
 import type { HandlerResponse } from '../model/ports/http-handler.ts'
 
 /** `Retry-After` in whole seconds, at least one, for what may be tried again. */
 export const retryAfter = (error: AppError): Record<string, string> =>
   error.retryable ? { 'retry-after': String(Math.max(1, Math.ceil((error.retryAfter ?? 1000) / 1000))) } : {}
+
+/** What was thrown as an AppError; `canceled` where the client went away, which is no failure of ours. */
+export const failureOf = (thrown: unknown, signal: AbortSignal): AppError =>
+  signal.aborted && !(thrown instanceof AppError)
+    ? new AppError('canceled', 'the client went away', { cause: thrown })
+    : asAppError(thrown)
 
 export const textAnswer = (thrown: unknown): HandlerResponse => {
   const error = asAppError(thrown)

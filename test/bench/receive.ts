@@ -62,38 +62,75 @@ const writeRequest = (series: number, samples: number): Buffer => {
   return concat(...parts)
 }
 
-const otlpRequest = (metrics: number, points: number): Buffer => {
-  const now = BigInt(Date.now()) * 1_000_000n
-  const attribute = (field: number, k: string, v: string): Buffer =>
-    bytesField(field, concat(bytesField(1, k), bytesField(2, bytesField(1, v))))
+const attribute = (field: number, k: string, v: string): Buffer =>
+  bytesField(field, concat(bytesField(1, k), bytesField(2, bytesField(1, v))))
+const attributes = (field: number, p: number): Buffer =>
+  concat(
+    attribute(field, 'agent.name', `agent-${p}`),
+    attribute(field, 'agent.version', '1.4.2'),
+    attribute(field, 'outcome', p % 3 ? 'ok' : 'error'),
+  )
+const nanos = BigInt(Date.now()) * 1_000_000n
+const counterPoint = (p: number): Buffer =>
+  concat(fixed(2, nanos - 60_000_000_000n), fixed(3, nanos), fixed(6, BigInt(p)), attributes(7, p))
+const histogramPoint = (p: number): Buffer =>
+  concat(
+    fixed(2, nanos - 60_000_000_000n),
+    fixed(3, nanos),
+    fixed(4, 150n),
+    double(5, 12.5),
+    bytesField(6, concat(...Array.from({ length: 15 }, () => eight((out) => out.writeBigUInt64LE(10n))))),
+    bytesField(
+      7,
+      concat(...Array.from({ length: 14 }, (_, i) => eight((out) => out.writeDoubleLE(2 ** i / 100)))),
+    ),
+    attributes(9, p),
+  )
+
+const otlpRequest = (metrics: number, points: number, histogram: boolean): Buffer => {
   const metric = (m: number): Buffer =>
     concat(
       bytesField(1, `agent.work.${m}`),
       bytesField(3, '{task}'),
       bytesField(
-        7,
+        histogram ? 9 : 7,
         concat(
           ...Array.from({ length: points }, (_, p) =>
-            bytesField(
-              1,
-              concat(
-                fixed(2, now - 60_000_000_000n),
-                fixed(3, now),
-                fixed(6, BigInt(p * m)),
-                attribute(7, 'agent.name', `agent-${p}`),
-                attribute(7, 'agent.version', '1.4.2'),
-                attribute(7, 'outcome', p % 3 ? 'ok' : 'error'),
-              ),
-            ),
+            bytesField(1, histogram ? histogramPoint(p) : counterPoint(p)),
           ),
           varintField(2, 2),
-          varintField(3, 1),
+          varintField(3, histogram ? 0 : 1),
         ),
       ),
     )
   const resource = concat(attribute(1, 'service.name', 'pilot'), attribute(1, 'service.instance.id', 'p-1'))
   const scope = bytesField(2, concat(...Array.from({ length: metrics }, (_, m) => bytesField(2, metric(m)))))
   return bytesField(1, concat(bytesField(1, resource), scope))
+}
+
+const otlpJson = (metrics: number, points: number): Buffer => {
+  const text = (k: string, v: string) => ({ key: k, value: { stringValue: v } })
+  const point = (p: number) => ({
+    attributes: [text('agent.name', `agent-${p}`), text('agent.version', '1.4.2'), text('outcome', 'ok')],
+    startTimeUnixNano: String(nanos - 60_000_000_000n),
+    timeUnixNano: String(nanos),
+    asInt: String(p),
+  })
+  const metric = (m: number) => ({
+    name: `agent.work.${m}`,
+    unit: '{task}',
+    sum: {
+      aggregationTemporality: 2,
+      isMonotonic: true,
+      dataPoints: Array.from({ length: points }, (_, p) => point(p)),
+    },
+  })
+  const scopeMetrics = [{ metrics: Array.from({ length: metrics }, (_, m) => metric(m)) }]
+  return Buffer.from(
+    JSON.stringify({
+      resourceMetrics: [{ resource: { attributes: [text('service.name', 'pilot')] }, scopeMetrics }],
+    }),
+  )
 }
 
 /** Runs `once` for about half a second, `rounds` times; prints the median. */
@@ -168,16 +205,18 @@ for (const [series, samples] of [
   })
 }
 
-for (const [metrics, points] of [
-  [50, 10],
-  [5, 400],
+for (const [what, type, body, samples] of [
+  ['protobuf 50 counters × 10', 'x-protobuf', otlpRequest(50, 10, false), 500],
+  ['protobuf 5 counters × 400', 'x-protobuf', otlpRequest(5, 400, false), 2000],
+  ['protobuf 5 histograms × 20', 'x-protobuf', otlpRequest(5, 20, true), 1700],
+  ['JSON 50 counters × 10', 'json', otlpJson(50, 10), 500],
 ] as const) {
-  const body = otlpRequest(metrics, points)
   const table = new SeriesTable(1e6)
+  const config = otlpSchema.parse({})
   const ingest = createOtlpIngest({
     ...common,
     table,
-    config: otlpSchema.parse({}),
+    config,
     delta: new DeltaState({ table }),
     sink: nothing,
   })
@@ -186,15 +225,12 @@ for (const [metrics, points] of [
     method: 'POST',
     path: '/v1/metrics',
     query: new URLSearchParams(),
-    headers: { 'content-type': 'application/x-protobuf' },
+    headers: { 'content-type': `application/${type}` },
     body,
   }
-  await measure(
-    `otlp protobuf ${metrics} metrics × ${points} points (${body.length >> 10} KiB)`,
-    metrics * points,
-    async () => {
-      const answer = await handler.handle(request, signal)
-      if (answer.status !== 200 || (answer.body?.length ?? 0) > 0) throw new Error(String(answer.body))
-    },
-  )
+  await measure(`otlp ${what} points (${body.length >> 10} KiB)`, samples, async () => {
+    const answer = await handler.handle(request, signal)
+    const text = String(answer.body ?? '')
+    if (answer.status !== 200 || (text !== '' && text !== '{}')) throw new Error(text)
+  })
 }

@@ -127,6 +127,18 @@ describe('a restart', () => {
     }
   })
 
+  it('forgets after ten minutes what was only replayed', () => {
+    const { table, refs } = make()
+    const state = new DeltaState({ table })
+    state.replay(sampleBatch([refs[0]!, refs[1]!], [1000, 700_000], [5, 5]))
+    const tx = state.tryBegin(700_000)!
+    tx.add(refs[0]!, 690_000, 700_000, 1, false)
+    expect(tx.total).toBe(1)
+    tx.add(refs[1]!, 700_000, 700_001, 1, false)
+    expect(tx.total).toBe(6)
+    tx.rollback()
+  })
+
   it.each([null, {}, { ids: 'AAAAAAAAAAA=', numbers: '', candidates: 'AA==' }])(
     'refuses %j as a checkpoint',
     (saved) => {

@@ -4,7 +4,7 @@ import type { Batch } from '../../model/batch.ts'
 import type { Producer } from '../../model/ports/producer.ts'
 import type { SeriesRef, SeriesTable } from '../../model/series.ts'
 
-export interface DeltaOptions {
+interface DeltaOptions {
   readonly table: SeriesTable
   /** Most series kept; past it the points of new ones are refused. 200,000 by default. */
   readonly maxSeries?: number
@@ -13,7 +13,7 @@ export interface DeltaOptions {
 }
 
 /** `taken`: `total` holds the new cumulative value. `again`: this interval was counted before. */
-export type DeltaOutcome = 'taken' | 'again' | 'older' | 'full'
+type DeltaOutcome = 'taken' | 'again' | 'older' | 'full'
 
 /** One request's changes: seen by nobody until `commit`. End it with `commit` or `rollback`, once. */
 export interface DeltaTransaction {
@@ -41,6 +41,12 @@ interface Saved {
 }
 
 const perRow = 4
+
+/**
+ * How long a series seen only in a replay is kept, in milliseconds: longer than any usual export interval, short because every
+ * series of the log's tail is one, and all of them go into each checkpoint.
+ */
+const candidateIdle = 600_000
 
 export class DeltaState implements Producer {
   readonly name = 'otlp-delta'
@@ -160,7 +166,8 @@ export class DeltaState implements Producer {
     this.#sweptAt = now
     const sweep = <K>(rows: Map<K, Row>): void => {
       for (const [key, row] of rows) {
-        if (now - row.touchedAt <= this.#idle) continue
+        if (now - row.touchedAt <= (row.candidate ? Math.min(candidateIdle, this.#idle) : this.#idle))
+          continue
         rows.delete(key)
         if (!row.candidate) this.#live--
         this.#saved = null
@@ -170,7 +177,12 @@ export class DeltaState implements Producer {
     sweep(this.#unmet)
   }
 
-  /** Columns as base64 text, little-endian: a hundred thousand series would be slow as JSON numbers, and NaN would be lost. */
+  /**
+   * Asked for after a seal, it must be asked for once every push of the sealed range has resolved and been heard; later is
+   * harmless, for replaying what it already holds changes nothing.
+   *
+   * Columns as base64 text, little-endian: a hundred thousand series would be slow as JSON numbers, and NaN would be lost.
+   */
   checkpoint(): unknown {
     if (this.#saved) return this.#saved
     const n = this.#rows.size + this.#unmet.size

@@ -15,7 +15,7 @@ import type { DeltaState, DeltaTransaction } from './delta.ts'
 import type { Encoding } from './status.ts'
 import { Translation, TranslationMemory } from './translate.ts'
 
-export interface OtlpIngestDeps {
+interface OtlpIngestDeps {
   readonly config: OtlpConfig
   readonly table: SeriesTable
   readonly sink: Sink<Batch>
@@ -27,7 +27,7 @@ export interface OtlpIngestDeps {
   readonly metrics: Metrics
 }
 
-export interface Exported {
+interface Exported {
   /** Points that were refused; the rest is on disk. */
   readonly rejected: number
   /** What was refused and why, with the first example of each; '' when nothing was. */

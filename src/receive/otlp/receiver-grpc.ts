@@ -19,7 +19,7 @@ import { createInFlight, type InFlight } from '../in-flight.ts'
 import type { OtlpIngest } from './ingest.ts'
 import { exportResponse, rpcCodeOf, statusBytes } from './status.ts'
 
-export interface OtlpGrpcDeps {
+interface OtlpGrpcDeps {
   readonly ingest: OtlpIngest
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string

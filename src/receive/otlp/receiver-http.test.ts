@@ -383,6 +383,25 @@ describe('what may not pass', () => {
   })
 })
 
+describe('a client that goes away', () => {
+  it('while it waits for its turn leaves no trace, and the next one is served', async () => {
+    const r = rig()
+    const held = r.delta.tryBegin(nowAt)!
+    const gone = new AbortController()
+    const body = Buffer.from(JSON.stringify(request([sum('n', 1, [tick(5, -20, -10)])], [])))
+    const headers = { 'content-type': 'application/json' }
+    const waiting = r.handler.handle(
+      { method: 'POST', path: '/v1/metrics', query: new URLSearchParams(), headers, body },
+      gone.signal,
+    )
+    gone.abort()
+    expect((await waiting).status).toBe(499)
+    held.rollback()
+    await r.post(request([sum('n', 1, [tick(6, -20, -10)])], []))
+    expect(r.samples()).toEqual({ 'n_total@-10000': 6 })
+  })
+})
+
 describe('back-pressure', () => {
   it('gives room back once, and lets one large request in alone', () => {
     const room = createInFlight(100)

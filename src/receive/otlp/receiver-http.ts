@@ -1,15 +1,15 @@
 // OTLP over HTTP: protobuf and JSON, plain or gzip, answered in the request's own type.
 import { promisify } from 'node:util'
 import { gunzip, gunzipSync } from 'node:zlib'
-import { AppError, asAppError, messageOf } from '../../lib/errors.ts'
+import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { HandlerRequest, HandlerResponse, HttpHandler } from '../../model/ports/http-handler.ts'
-import { mediaType, retryAfter } from '../answers.ts'
+import { failureOf, mediaType, retryAfter } from '../answers.ts'
 import { createInFlight, type InFlight } from '../in-flight.ts'
 import type { OtlpIngest } from './ingest.ts'
 import { type Encoding, exportResponse, statusBytes, statusJson } from './status.ts'
 
-export interface OtlpHttpDeps {
+interface OtlpHttpDeps {
   readonly ingest: OtlpIngest
   readonly log: Logger
   /** Longest request, in bytes, as sent and unpacked; 64 MiB by default. */
@@ -72,7 +72,7 @@ export const createOtlpHttp = ({ ingest, log, maxBytes = 64 << 20, ...rest }: Ot
           )
         answer = await take(request, encoding, signal)
       } catch (thrown) {
-        const error = asAppError(thrown)
+        const error = failureOf(thrown, signal)
         if (error.code === 'internal')
           log.error({ err: messageOf(error.cause ?? error) }, 'otlp request failed')
         answer = {

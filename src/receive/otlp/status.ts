@@ -44,7 +44,7 @@ export const exportResponse = (encoding: Encoding, rejected: number, message: st
 }
 
 /** How long a client should wait, in whole milliseconds; null where trying again cannot help. */
-export const retryDelay = (error: AppError): number | null =>
+const retryDelay = (error: AppError): number | null =>
   error.retryable ? Math.max(1, Math.ceil(error.retryAfter ?? 1000)) : null
 
 /** google.rpc.Status in protobuf, with RetryInfo where the client may try again. */

@@ -21,7 +21,7 @@ const types: readonly MetricType[] = [
 ]
 
 /** What was there and is not kept as a sample. */
-export interface NotStored {
+interface NotStored {
   readonly exemplars: number
   readonly histograms: number
 }

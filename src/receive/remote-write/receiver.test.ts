@@ -2,6 +2,7 @@ import snappy from 'snappyjs'
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../../../test/kit/clock.ts'
 import { fakeMetrics } from '../../../test/kit/metrics.ts'
+import { mutated, seededRandom } from '../../../test/kit/random.ts'
 import { AppError } from '../../lib/errors.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { bytesField, varintField } from '../../lib/protobuf.ts'
@@ -225,14 +226,7 @@ describe('remote write 1.0', () => {
 
 describe('mutated requests', () => {
   it('are answered, never thrown, and keep only what a batch says', async () => {
-    const { SEED } = process.env
-    const seed = Number(SEED ?? (Math.random() * 2 ** 31) | 0)
-    console.info(`seed ${seed}`)
-    let state = seed
-    const random = (n: number): number => {
-      state = (Math.imul(state, 1664525) + 1013904223) | 0
-      return (((state >>> 8) / 2 ** 24) * n) | 0
-    }
+    const random = seededRandom('remote write mutations')
     const good = Buffer.concat(
       Array.from({ length: 5 }, (_, i) =>
         series(
@@ -248,17 +242,15 @@ describe('mutated requests', () => {
     )
     for (let round = 0; round < 3000; round++) {
       const r = rig()
-      let body = Buffer.from(good)
-      for (let k = random(4); k >= 0; k--) body[random(body.length)] = random(256)
-      if (random(4) === 0) body = body.subarray(0, random(body.length))
-      const packed = snappy.compress(body)
-      if (random(3) === 0) packed[random(packed.length)] = random(256)
+      const packed = snappy.compress(mutated(good, random))
+      if (random.chance(0.3)) packed[random.below(packed.length)] = random.below(256)
       const answer = await r.raw(packed)
-      expect([204, 400, 413], `seed ${seed} round ${round}: ${answer.status} ${answer.body}`).toContain(
-        answer.status,
-      )
+      expect(
+        [204, 400, 413],
+        `SEED=${random.seed} round ${round}: ${answer.status} ${answer.body}`,
+      ).toContain(answer.status)
       if (answer.status === 413 || (answer.status === 400 && !String(answer.body).includes('refused')))
-        expect(r.table.size + r.batches.length, `seed ${seed} round ${round}`).toBe(0)
+        expect(r.table.size + r.batches.length, `SEED=${random.seed} round ${round}`).toBe(0)
     }
   })
 })

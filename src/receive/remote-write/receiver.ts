@@ -1,6 +1,6 @@
 // Prometheus remote write 1.0 over HTTP: checks the envelope, decodes, waits for the disk, answers as the specification says.
 import type { Clock } from '../../lib/clock.ts'
-import { AppError, asAppError, messageOf } from '../../lib/errors.ts'
+import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { snappyDecode, snappyLength } from '../../lib/snappy.ts'
 import type { Batch } from '../../model/batch.ts'
@@ -9,14 +9,14 @@ import type { HandlerRequest, HandlerResponse, HttpHandler } from '../../model/p
 import type { Metrics } from '../../model/ports/metrics.ts'
 import type { Sink } from '../../model/ports/sink.ts'
 import type { SeriesRef, SeriesTable } from '../../model/series.ts'
-import { mediaType, textAnswer } from '../answers.ts'
+import { failureOf, mediaType, textAnswer } from '../answers.ts'
 import { ByteCache } from '../byte-cache.ts'
 import { createInFlight, type InFlight } from '../in-flight.ts'
 import { receiveMetrics } from '../receive-metrics.ts'
 import { ToldMetadata, trimmed } from '../told-metadata.ts'
 import { decodeWriteRequest } from './decode.ts'
 
-export interface RemoteWriteDeps {
+interface RemoteWriteDeps {
   readonly table: SeriesTable
   readonly sink: Sink<Batch>
   readonly limits: AdmissionLimits
@@ -78,7 +78,7 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
       try {
         answer = await take(request, signal)
       } catch (thrown) {
-        const error = asAppError(thrown)
+        const error = failureOf(thrown, signal)
         if (error.code === 'internal')
           log.error({ err: messageOf(error.cause ?? error) }, 'remote write failed')
         answer = textAnswer(error)
