@@ -23,7 +23,7 @@ export interface HeadOptions {
   readonly metrics: Metrics
 }
 
-export interface HeadStats {
+interface HeadStats {
   /** Series with at least one sample in memory, and known to the index. */
   readonly series: number
   readonly indexed: number
@@ -89,6 +89,12 @@ class MemoryHead implements Head {
   }
 
   append(batch: Batch): void {
+    const duplicates = this.#take(batch)
+    if (duplicates > 0) this.#duplicates.add(duplicates)
+  }
+
+  /** Returns how many samples were there already. */
+  #take(batch: Batch): number {
     this.#advance(this.#o.clock.now())
     const { ref: refs, at: times } = batch
     const words = wordsOf(batch.value)
@@ -113,7 +119,7 @@ class MemoryHead implements Head {
       if (at > seen && seen > Number.NEGATIVE_INFINITY) index.lastSeenAt[ref] = at
       else if (!(at >= index.firstSeenAt[ref]! && at <= seen)) index.add(ref, at, at)
     }
-    if (duplicates > 0) this.#duplicates.add(duplicates)
+    return duplicates
   }
 
   #put(ref: number, at: number, low: number, high: number): Put {
@@ -202,7 +208,8 @@ class MemoryHead implements Head {
       const refs = new Uint32Array(end - start).fill(ref)
       const at = columns.at.subarray(start, end)
       const value = columns.value.subarray(start, end)
-      this.append({ ref: refs, at, value, metadata: [], events: [], costs: [] })
+      // What is here already came from the log: no sender repeated it.
+      this.#take({ ref: refs, at, value, metadata: [], events: [], costs: [] })
     }
   }
 

@@ -27,7 +27,7 @@ export interface AppendOptions {
   readonly pastLimit?: boolean
 }
 
-export interface ReadRecord {
+interface ReadRecord {
   readonly position: number
   readonly bytes: Buffer
   /** First position of the segment it stands in. */
