@@ -263,6 +263,29 @@ it('goes on with what is left when its journal is damaged, and claims to hold no
   await again.log.drain()
 })
 
+it('closes although its writer hangs, and stores after the next start', async () => {
+  const dir = tempDir()
+  const table = new SeriesTable(10)
+  const clock = new FakeClock()
+  const f = fixture(dir, { table, clock, writer: { write: () => new Promise<never>(() => undefined) } })
+  await f.log.start()
+  await f.log.push(batch({ ...f, table }, 1), signal)
+  let closed = false
+  const draining = f.log.drain().then(() => {
+    closed = true
+  })
+  await waitFor(async () => {
+    await clock.advance(1000)
+    return closed
+  })
+  await draining
+  const again = fixture(dir)
+  await again.log.start()
+  await again.log.flush(signal)
+  expect(valuesIn(again)).toEqual([1])
+  await again.log.drain()
+})
+
 it('restores producers and replays what came after their checkpoint', async () => {
   const dir = tempDir()
   const sums = (): Producer & { sum: number; seen: number[] } => {

@@ -93,7 +93,7 @@ it('reads every acknowledged sample exactly once while the log takes, stores, fa
   const table = new SeriesTable(1000)
   const metrics = fakeMetrics()
   const headWith = (window: number): Head =>
-    createHead({ table, window: duration(window), maxBytes: 4 << 20, clock, metrics })
+    createHead({ table, window: duration(window), maxBytes: 2 << 20, clock, metrics })
   const head = headWith(150)
   const stored = headWith(3_600_000)
   stored.coverFrom(instant(0))
@@ -123,8 +123,10 @@ it('reads every acknowledged sample exactly once while the log takes, stores, fa
   await log.start()
   const store: SeriesReader = {
     read: async function* (plan) {
-      await clock.sleep(duration(3))
-      const columns = stored.scan(plan)
+      // A store answers as of some moment between the question and the answer.
+      await clock.sleep(duration(2))
+      const columns = structuredClone(stored.scan(plan))
+      await clock.sleep(duration(15))
       if (columns) yield columns
     },
   }
