@@ -11,7 +11,7 @@ import type { SeriesIndex } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesTable } from '../model/series.ts'
 import { LabelIndex } from './index.ts'
-import { SeriesStore } from './series-store.ts'
+import { type Put, SeriesStore } from './series-store.ts'
 
 export interface HeadOptions {
   readonly table: SeriesTable
@@ -23,7 +23,7 @@ export interface HeadOptions {
   readonly metrics: Metrics
 }
 
-export interface HeadStats {
+interface HeadStats {
   /** Series with at least one sample in memory, and known to the index. */
   readonly series: number
   readonly indexed: number
@@ -89,29 +89,44 @@ class MemoryHead implements Head {
   }
 
   append(batch: Batch): void {
+    const duplicates = this.#take(batch)
+    if (duplicates > 0) this.#duplicates.add(duplicates)
+  }
+
+  /** Returns how many samples were there already. */
+  #take(batch: Batch): number {
     this.#advance(this.#o.clock.now())
     const { ref: refs, at: times } = batch
     const words = wordsOf(batch.value)
     const store = this.#store
     store.widen(this.table.size)
+    const { to, limit, lastAt, slab } = store
     const index = this.index
     let duplicates = 0
     for (let i = 0; i < refs.length; i++) {
       const ref = refs[i]!
       const at = times[i]!
-      let put = store.put(ref, at, words[i * 2]!, words[i * 2 + 1]!, this.#floor)
-      if (put === 'full') put = this.#putPastCap(ref, at, words[i * 2]!, words[i * 2 + 1]!)
-      if (put === 'duplicate') duplicates++
+      const place = to[ref]!
+      // Nearly every sample is newer than its series' last and has room: the rest goes the long way.
+      if (at > lastAt[ref]! && place < limit[ref]! && at > this.#floor) {
+        slab.at[place] = at
+        slab.words[place * 2] = words[i * 2]!
+        slab.words[place * 2 + 1] = words[i * 2 + 1]!
+        to[ref] = place + 1
+        lastAt[ref] = at
+      } else if (this.#put(ref, at, words[i * 2]!, words[i * 2 + 1]!) === 'duplicate') duplicates++
       const seen = index.lastSeenAt[ref]!
       if (at > seen && seen > Number.NEGATIVE_INFINITY) index.lastSeenAt[ref] = at
       else if (!(at >= index.firstSeenAt[ref]! && at <= seen)) index.add(ref, at, at)
     }
-    if (duplicates > 0) this.#duplicates.add(duplicates)
+    return duplicates
   }
 
-  #putPastCap(ref: number, at: number, low: number, high: number): ReturnType<SeriesStore['put']> {
+  #put(ref: number, at: number, low: number, high: number): Put {
+    let put = this.#store.put(ref, at, low, high, this.#floor)
+    if (put !== 'full') return put
     this.#evict()
-    const put = this.#store.put(ref, at, low, high, this.#floor)
+    put = this.#store.put(ref, at, low, high, this.#floor)
     // Not even now: what was to be kept is not, so the head covers nothing up to it.
     if (put === 'full') {
       this.#evicted.add(1)
@@ -193,7 +208,8 @@ class MemoryHead implements Head {
       const refs = new Uint32Array(end - start).fill(ref)
       const at = columns.at.subarray(start, end)
       const value = columns.value.subarray(start, end)
-      this.append({ ref: refs, at, value, metadata: [], events: [], costs: [] })
+      // What is here already came from the log: no sender repeated it.
+      this.#take({ ref: refs, at, value, metadata: [], events: [], costs: [] })
     }
   }
 

@@ -1,12 +1,14 @@
 // The label index: from matchers to series, with when each series was first and last seen.
 import { labelOf, metricName } from '../model/labels.ts'
-import { type Matcher, valueTest } from '../model/matcher.ts'
+import { labelsTest, type Matcher, valueTest } from '../model/matcher.ts'
 import type { SeriesIndex, TimeSpan } from '../model/ports/series-index.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { intersect, Postings, union } from './postings.ts'
 
 interface Chosen {
+  /** How many series the metric had, and the last of them. */
   readonly generation: number
+  readonly last: number
   readonly refs: Uint32Array
 }
 interface Verdicts {
@@ -15,6 +17,8 @@ interface Verdicts {
 }
 
 const mostCached = 4096
+// References and values held by the caches.
+const mostHeld = 4_000_000
 const empty = new Uint32Array(0)
 const newValues = (): Map<string, Postings> => new Map()
 const newPostings = (): Postings => new Postings()
@@ -24,7 +28,9 @@ export class LabelIndex implements SeriesIndex {
   readonly #names = new Map<string, Map<string, Postings>>()
   readonly #all = new Postings()
   readonly #chosen = new Map<string, Chosen>()
+  #held = 0
   readonly #verdicts = new Map<string, Verdicts>()
+  #verdictsHeld = 0
   /** By reference; +Infinity and -Infinity for a series that is not in the index. */
   firstSeenAt = new Float64Array(1024).fill(Number.POSITIVE_INFINITY)
   lastSeenAt = new Float64Array(1024).fill(Number.NEGATIVE_INFINITY)
@@ -77,11 +83,35 @@ export class LabelIndex implements SeriesIndex {
     const key = matchers.map((m) => `${m.name}\u0000${m.op}${m.value}`).join('\u0001')
     const known = this.#chosen.get(key)
     if (known?.generation === postings.length) return known.refs
-    const refs = this.#choose(matchers)
-    this.#chosen.delete(key)
-    if (this.#chosen.size >= mostCached) this.#chosen.delete(this.#chosen.keys().next().value ?? '')
-    this.#chosen.set(key, { generation: postings.length, refs })
+    const all = postings.refs
+    const refs =
+      known && all[known.generation - 1] === known.last
+        ? this.#extended(known, all, matchers)
+        : this.#choose(matchers)
+    this.#hold(key, { generation: all.length, last: all.at(-1) ?? -1, refs })
     return refs
+  }
+
+  /** Series only ever come, mostly behind the others: then only the new ones are looked at. */
+  #extended(known: Chosen, all: Uint32Array, matchers: readonly Matcher[]): Uint32Array {
+    const test = labelsTest(matchers)
+    const more = all.subarray(known.generation).filter((ref) => test(this.#table.labels(ref)))
+    if (more.length === 0) return known.refs
+    const refs = new Uint32Array(known.refs.length + more.length)
+    refs.set(known.refs)
+    refs.set(more, known.refs.length)
+    return refs
+  }
+
+  #hold(key: string, chosen: Chosen): void {
+    this.#held += chosen.refs.length - (this.#chosen.get(key)?.refs.length ?? 0)
+    this.#chosen.delete(key)
+    this.#chosen.set(key, chosen)
+    for (const [oldest, { refs }] of this.#chosen) {
+      if (this.#chosen.size <= mostCached && this.#held <= mostHeld) break
+      this.#held -= refs.length
+      this.#chosen.delete(oldest)
+    }
   }
 
   #choose(matchers: readonly Matcher[]): Uint32Array {
@@ -111,7 +141,11 @@ export class LabelIndex implements SeriesIndex {
     let verdicts = this.#verdicts.get(key)
     if (verdicts?.values !== values.size) {
       verdicts = { values: values.size, positive: [...values.keys()].filter(test) }
-      if (this.#verdicts.size >= mostCached) this.#verdicts.clear()
+      this.#verdictsHeld += verdicts.positive.length
+      if (this.#verdicts.size >= mostCached || this.#verdictsHeld > mostHeld) {
+        this.#verdicts.clear()
+        this.#verdictsHeld = verdicts.positive.length
+      }
       this.#verdicts.set(key, verdicts)
     }
     const lists = verdicts.positive.map((value) => values.get(value)!.refs)

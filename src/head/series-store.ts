@@ -15,8 +15,9 @@ export class SeriesStore {
   readonly slab: Slab
   from = new Int32Array(1024)
   to = new Int32Array(1024)
+  /** End of the region. */
+  limit = new Int32Array(1024)
   lastAt = new Float64Array(1024).fill(never)
-  #limit = new Int32Array(1024)
   #base = new Int32Array(1024).fill(nowhere)
 
   constructor(bytes: number) {
@@ -37,7 +38,7 @@ export class SeriesStore {
     }
     this.from = copy(this.from)
     this.to = copy(this.to)
-    this.#limit = copy(this.#limit)
+    this.limit = copy(this.limit)
     this.#base = copy(this.#base, nowhere)
     const last = new Float64Array(length).fill(never)
     last.set(this.lastAt)
@@ -53,7 +54,7 @@ export class SeriesStore {
       place = this.after(ref, at)
       if (place > this.from[ref]! && times[place - 1] === at) return 'duplicate'
     }
-    if (this.to[ref] === this.#limit[ref]) {
+    if (this.to[ref] === this.limit[ref]) {
       if (place > this.from[ref]! && this.from[ref]! > this.#base[ref]! && place < this.to[ref]!) {
         // Room before the first: the few older ones move, not the region.
         return this.#insertBefore(ref, place, at, low, high)
@@ -125,7 +126,7 @@ export class SeriesStore {
     const kept = this.from[ref] === this.to[ref] ? this.to[ref]! : this.after(ref, floor)
     const live = this.to[ref]! - kept
     const base = this.#base[ref]!
-    const size = base === nowhere ? 0 : this.#limit[ref]! - base
+    const size = base === nowhere ? 0 : this.limit[ref]! - base
     // Moving costs what is live: worth it when a quarter of the region comes free.
     if (size > 0 && live <= size * 0.75) {
       this.#move(ref, kept, live, base, size)
@@ -145,7 +146,7 @@ export class SeriesStore {
       this.slab.value.copyWithin(base, kept, kept + live)
     }
     this.#base[ref] = base
-    this.#limit[ref] = base + size
+    this.limit[ref] = base + size
     this.from[ref] = base
     this.to[ref] = base + live
   }
@@ -157,11 +158,11 @@ export class SeriesStore {
     const before = this.to[ref]! - this.from[ref]!
     const kept = this.lastAt[ref]! <= floor ? this.to[ref]! : this.after(ref, floor)
     const live = this.to[ref]! - kept
-    const size = this.#limit[ref]! - base
+    const size = this.limit[ref]! - base
     if (live === 0) {
       this.slab.give(base, size)
       this.#base[ref] = nowhere
-      this.#limit[ref] = 0
+      this.limit[ref] = 0
       this.from[ref] = 0
       this.to[ref] = 0
       return before

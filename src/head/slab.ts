@@ -1,7 +1,7 @@
 // Memory for the head: one pair of columns, cut into regions of a few sizes, so that any set of series is read as views of one slice.
 
 /** Samples a block; a block holds regions of one size. */
-export const blockSamples = 8192
+const blockSamples = 8192
 
 const sizes: readonly number[] = [
   4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096,

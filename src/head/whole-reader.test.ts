@@ -29,12 +29,18 @@ const make = () => {
   }
   const head = headOf(10_000)
   const stored = headOf(1_000_000)
-  const state = { waiting: [] as Batch[], whileReading: () => {}, own: (labels: Labels): Labels => labels }
+  const state = {
+    waiting: [] as Batch[],
+    whileReading: () => {},
+    afterReading: () => {},
+    own: (labels: Labels): Labels => labels,
+  }
   const store: SeriesReader = {
     read: async function* (plan) {
       await breathe()
       state.whileReading()
-      const columns = stored.scan(plan)
+      const columns = structuredClone(stored.scan(plan))
+      state.afterReading()
       if (columns) yield { ...columns, labels: columns.labels.map(state.own) }
     },
   }
@@ -66,23 +72,26 @@ const make = () => {
 const times = async (reader: SeriesReader, plan: Scan): Promise<number[][]> =>
   [...(await readAll(reader, plan)).values()].map((s) => s.map(([at]) => at))
 
-it('neither misses nor doubles rows that are stored, or leave the head, while it reads', async () => {
-  const f = make()
-  for (let at = 960_000; at <= 1_000_000; at += 1000) {
-    f.clock.jump(at)
-    f.accept(at)
-    if (at === 980_000) f.flush()
-  }
-  f.state.whileReading = () => {
-    f.flush()
-    f.clock.jump(1_015_000)
-    f.accept(1_015_000)
-    f.head.trim(f.clock.now())
-  }
-  const plan = { ...f.plan(965_000), toAt: instant(1_000_000) }
-  const want = Array.from({ length: 35 }, (_, i) => 966_000 + i * 1000)
-  expect(await times(f.reader, plan)).toEqual([want, want])
-})
+it.each(['whileReading', 'afterReading'] as const)(
+  'neither misses nor doubles rows that are stored, or leave the head (%s)',
+  async (moment) => {
+    const f = make()
+    for (let at = 960_000; at <= 1_000_000; at += 1000) {
+      f.clock.jump(at)
+      f.accept(at)
+      if (at === 980_000) f.flush()
+    }
+    f.state[moment] = () => {
+      f.flush()
+      f.clock.jump(1_015_000)
+      f.accept(1_015_000)
+      f.head.trim(f.clock.now())
+    }
+    const plan = { ...f.plan(965_000), toAt: instant(1_000_000) }
+    const want = Array.from({ length: 35 }, (_, i) => 966_000 + i * 1000)
+    expect(await times(f.reader, plan)).toEqual([want, want])
+  },
+)
 
 it('finds series by their text where the store makes label arrays of its own', async () => {
   const f = make()

@@ -54,7 +54,12 @@ async function* readBoth(
       },
     )
   const recent = copyOf(border < plan.toAt ? head.scan({ ...plan, fromAt: border }) : null)
-  const newer = new NewerRows(recent, lateRows(head, batches, plan, border))
+  let newer: NewerRows | null = null
+  // Only once the store has answered: while it is away there may be much to look through, for nothing.
+  const newerRows = (): NewerRows => {
+    newer ??= new NewerRows(recent, lateRows(head, batches, plan, border))
+    return newer
+  }
   const count = { series: 0, samples: 0 }
   const checked = (columns: SeriesColumns): SeriesColumns => {
     count.series += columns.labels.length
@@ -63,9 +68,11 @@ async function* readBoth(
     if (count.samples > plan.limits.samples) throw overLimit(plan, false)
     return columns
   }
-  for await (const older of store.read({ ...plan, toAt: border }, signal))
-    yield checked(newer.empty ? older : joined(older, newer, plan))
-  const rest = newer.rest(plan)
+  for await (const older of store.read({ ...plan, toAt: border }, signal)) {
+    const rows = newerRows()
+    yield checked(rows.empty ? older : joined(older, rows, plan))
+  }
+  const rest = newerRows().rest(plan)
   if (rest) yield checked(rest)
 }
 
@@ -78,6 +85,19 @@ const copyOf = (columns: SeriesColumns | null): SeriesColumns | null => {
     out.end(columns.labels[s]!)
   }
   return out.build()
+}
+
+const spans = new WeakMap<Batch, { fromAt: number; toAt: number }>()
+const spanOf = (batch: Batch): { fromAt: number; toAt: number } => {
+  let span = spans.get(batch)
+  if (span) return span
+  span = { fromAt: Number.POSITIVE_INFINITY, toAt: Number.NEGATIVE_INFINITY }
+  for (let i = 0; i < batch.at.length; i++) {
+    if (batch.at[i]! < span.fromAt) span.fromAt = batch.at[i]!
+    if (batch.at[i]! > span.toAt) span.toAt = batch.at[i]!
+  }
+  spans.set(batch, span)
+  return span
 }
 
 interface Late {
@@ -96,6 +116,8 @@ const lateRows = (
   const wanted = new Uint8Array(head.table.size)
   for (const ref of head.index.matching(plan.matchers)) wanted[ref] = 1
   for (const batch of batches) {
+    const span = spanOf(batch)
+    if (span.toAt <= plan.fromAt || span.fromAt > border) continue
     for (let i = 0; i < batch.ref.length; i++) {
       const at = batch.at[i]!
       if (at <= plan.fromAt || at > border) continue

@@ -27,7 +27,7 @@ export interface AppendOptions {
   readonly pastLimit?: boolean
 }
 
-export interface ReadRecord {
+interface ReadRecord {
   readonly position: number
   readonly bytes: Buffer
   /** First position of the segment it stands in. */
@@ -194,9 +194,7 @@ class FileJournal implements Journal {
   async #commit(group: Entry[]): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        const kept = await this.#put(group)
-        for (const entry of kept) entry.committed?.(entry.position)
-        for (const entry of kept) entry.resolve(entry.position)
+        this.#settle(await this.#put(group))
         return
       } catch (error) {
         this.#options.log.warn({ err: error, dir: this.#options.dir, attempt }, 'journal write failed')
@@ -207,6 +205,18 @@ class FileJournal implements Journal {
         return
       }
     }
+  }
+
+  #settle(kept: readonly Entry[]): void {
+    for (const entry of kept) {
+      try {
+        entry.committed?.(entry.position)
+      } catch (error) {
+        // The record is on disk whatever its owner makes of it: writing it again would double it.
+        this.#options.log.error({ err: error, position: entry.position }, 'journal record was not taken up')
+      }
+    }
+    for (const entry of kept) entry.resolve(entry.position)
   }
 
   async #put(group: Entry[]): Promise<Entry[]> {

@@ -27,7 +27,7 @@ export interface Held {
   readonly batch: Batch
 }
 
-export interface FoundRange {
+interface FoundRange {
   readonly seal: SealNote
   readonly batches: Batch[] | null
   /** Oldest and newest sample time. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
@@ -216,6 +216,73 @@ it('keeps nothing of a batch that a full disk refused', async () => {
   const again = fixture(dir)
   await again.log.start()
   expect(again.replayed).toEqual([1, 2, 4])
+  await again.log.drain()
+})
+
+it('seals when there is room again, and stores then', async () => {
+  const dir = tempDir()
+  const fs = faultyFs()
+  const clock = new FakeClock()
+  const f = fixture(dir, { fs, clock })
+  await f.log.start()
+  await f.log.push(batch(f, 1, 2), signal)
+  fs.failWrites = 'ENOSPC'
+  await clock.advance(1000)
+  const flushed = f.log.flush(signal)
+  for (let i = 0; i < 5; i++) await clock.advance(1000)
+  expect(f.stored.size).toBe(0)
+  fs.failWrites = null
+  await waitFor(async () => {
+    await clock.advance(1000)
+    return f.stored.size === 1
+  })
+  await flushed
+  expect(valuesIn(f)).toEqual([1, 2])
+  await f.log.drain()
+})
+
+it('goes on with what is left when its journal is damaged, and claims to hold nothing it may have lost', async () => {
+  const dir = tempDir()
+  const f = fixture(dir)
+  await f.log.start()
+  f.store.fail = away
+  for (let i = 0; i < 10; i++) await f.log.push(batch(f, i), signal)
+  await f.log.drain()
+  const [name] = readdirSync(join(dir, 'journal'))
+  const file = join(dir, 'journal', name!)
+  const bytes = readFileSync(file)
+  bytes[bytes.length >> 1]! ^= 4
+  writeFileSync(file, bytes)
+  const again = fixture(dir)
+  await again.log.start()
+  expect(again.replayed.length).toBeGreaterThan(0)
+  expect(again.replayed.length).toBeLessThan(10)
+  expect(again.log.heldFromAt()).toBeGreaterThanOrEqual(1000 + again.replayed.at(-1)!)
+  await again.log.flush(signal)
+  expect(valuesIn(again)).toEqual(again.replayed)
+  await again.log.drain()
+})
+
+it('closes although its writer hangs, and stores after the next start', async () => {
+  const dir = tempDir()
+  const table = new SeriesTable(10)
+  const clock = new FakeClock()
+  const f = fixture(dir, { table, clock, writer: { write: () => new Promise<never>(() => undefined) } })
+  await f.log.start()
+  await f.log.push(batch({ ...f, table }, 1), signal)
+  let closed = false
+  const draining = f.log.drain().then(() => {
+    closed = true
+  })
+  await waitFor(async () => {
+    await clock.advance(1000)
+    return closed
+  })
+  await draining
+  const again = fixture(dir)
+  await again.log.start()
+  await again.log.flush(signal)
+  expect(valuesIn(again)).toEqual([1])
   await again.log.drain()
 })
 

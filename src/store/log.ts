@@ -5,7 +5,7 @@ import type { Timer } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { type Journal, openJournal } from '../lib/journal.ts'
 import { readSnapshot, writeSnapshot } from '../lib/snapshot-file.ts'
-import { type Duration, duration, type Instant, instant } from '../lib/time.ts'
+import { type Duration, duration, type Instant, instant, second } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import { RangeStore } from './log-bisect.ts'
 import { BatchEncoder, bytesOf, mergeBatches, noteRecord, recordKinds, rowsOf, spanOf } from './log-codec.ts'
@@ -31,11 +31,11 @@ interface Range {
   toAt: number
 }
 
-const retrySeal = duration(1000)
+const retrySeal = second
 // Checkpoints larger than this are written less often.
 const largeCheckpoint = 256 << 10
 const largeEvery = 30_000
-const drainWait = duration(10_000)
+const drainWait = duration(5000)
 
 export const openLog = (options: LogOptions): WriteLog => new RangeLog(options)
 
@@ -76,7 +76,7 @@ class RangeLog implements WriteLog {
   constructor(options: LogOptions) {
     this.#o = options
     this.#sealRows = options.sealRows ?? 200_000
-    this.#sealAfter = options.sealAfter ?? duration(1000)
+    this.#sealAfter = options.sealAfter ?? second
     this.#maxBytes = options.maxBytes ?? 4 * 2 ** 30
     this.#keepBytes = Math.min(options.keepBytes ?? 128 << 20, this.#maxBytes / 4)
     this.#memoryBytes = options.memoryBytes ?? 256 << 20
@@ -375,7 +375,7 @@ class RangeLog implements WriteLog {
     })
   }
 
-  /** Takes no more, stores what it can within ten seconds while the store is well; the rest is safe and stored after the next start. */
+  /** Takes no more, stores what it can within five seconds while the store is well; the rest is safe and stored after the next start. */
   async drain(): Promise<void> {
     if (!this.#taking) return
     this.#taking = false
@@ -391,7 +391,10 @@ class RangeLog implements WriteLog {
     this.#timer?.cancel()
     this.#stop.abort(new AppError('canceled', 'the log is closing'))
     await this.#sealing
-    await this.#storing
+    // A writer that does not heed its signal holds up nobody: what it was writing is written again under the same token.
+    const patience = new AbortController()
+    await Promise.race([this.#storing, clock.sleep(second, patience.signal).catch(() => undefined)])
+    patience.abort()
     await this.#journal!.close()
   }
 }
