@@ -1,6 +1,6 @@
 // Turns tokens and reported costs that pass by into cost rows and one counter of dollars, each thing once.
 import { type Clock, every } from '../lib/clock.ts'
-import { messageOf } from '../lib/errors.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 import { createGate } from '../lib/gate.ts'
 import type { Logger } from '../lib/log.ts'
 import { RecentIds } from '../lib/recent-ids.ts'
@@ -87,7 +87,7 @@ class Pricer implements Sink, Producer, Service {
   push(batch: Batch, signal: AbortSignal): Promise<void> {
     if (batch.costs.length === 0 && !this.#watch.concerns(batch)) return this.#deps.sink.push(batch, signal)
     return this.#one(async () => {
-      signal.throwIfAborted()
+      if (signal.aborted) throw new AppError('canceled', 'the request was canceled before it was priced')
       await this.#price(batch, signal)
     })
   }
