@@ -34,5 +34,5 @@ export const needsUpdate = (
     return told.firing.length > 0 ? 'new alerts in group' : 'first notification'
   if (now.firing.length === 0) return told.firing.length > 0 ? 'all alerts resolved' : null
   if (options.sendResolved && !within(now.resolved, told.resolved)) return 'some alerts resolved'
-  return options.at - told.at > options.repeatInterval ? 'repeat interval elapsed' : null
+  return options.at - told.at >= options.repeatInterval ? 'repeat interval elapsed' : null
 }

@@ -1,6 +1,7 @@
 // The whole configuration's schema: every room's own section, under the keys that users know from Prometheus.
 import { z } from 'zod'
 import { actionsSchema } from '../act/config.ts'
+import { deploymentsSchema } from '../fleet/config.ts'
 import { durationSchema, secretSchema } from '../lib/config.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
 import { pricesConfigSchema } from '../money/prices.ts'
@@ -12,12 +13,24 @@ import { otlpSchema } from '../receive/otlp/config.ts'
 import { scrapeConfigsSchema } from '../receive/scrape/config.ts'
 import { autoscaleSchema } from '../scale/config.ts'
 import { retentionSchema } from '../store/schema.ts'
-import { deploymentsSchema } from '../fleet/config.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-const address = z.string().regex(/^(\[[^\]]+\]|[^:]*):\d{1,5}$/, 'not an address; write it as host:port, for example 127.0.0.1:9900')
-const units: Record<string, number> = { '': 1, B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
+const address = z
+  .string()
+  .regex(/^(\[[^\]]+\]|[^:]*):\d{1,5}$/, 'not an address; write it as host:port, for example 127.0.0.1:9900')
+const units: Record<string, number> = {
+  '': 1,
+  B: 1,
+  KB: 2 ** 10,
+  MB: 2 ** 20,
+  GB: 2 ** 30,
+  TB: 2 ** 40,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+}
 
 /** Bytes as a number or as Prometheus writes them: `512MB`, `4GB` (powers of two). */
 const bytes = (otherwise: string) =>
@@ -28,7 +41,10 @@ const bytes = (otherwise: string) =>
       const m = /^(\d+)\s*([KMGT]?i?B)?$/.exec(String(value))
       const size = m ? Number(m[1]) * (units[m[2] ?? ''] ?? Number.NaN) : Number.NaN
       if (Number.isSafeInteger(size) && size > 0) return size
-      ctx.addIssue({ code: 'custom', message: `not a size: ${JSON.stringify(value)}; write it as 512MB or 4GB` })
+      ctx.addIssue({
+        code: 'custom',
+        message: `not a size: ${JSON.stringify(value)}; write it as 512MB or 4GB`,
+      })
       return z.NEVER
     })
 const span = (text: string) => durationSchema.prefault(text)
@@ -105,7 +121,7 @@ export const configSchema = (env: Environment) =>
     alertmanager: z.string().optional(),
     deployments: deploymentsSchema,
     autoscale: autoscaleSchema,
-    actions: actionsSchema(env),
+    actions: actionsSchema(env).prefault({}),
     oncall: oncallSchema(secretSchema(env)).optional(),
     /** Own traces: where they go (OTLP/HTTP), left out = nowhere. */
     tracing: z.strictObject({ endpoint: z.url(), sample: z.number().min(0).max(1).default(1) }).optional(),

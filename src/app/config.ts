@@ -48,13 +48,18 @@ const text = (path: string, what: string): string => {
 const filesOf = (pattern: string, base: string): string[] => {
   const full = isAbsolute(pattern) ? pattern : join(base, pattern)
   if (/[*?[{]/.test(pattern)) return globSync(full).sort()
-  if (!existsSync(full)) throw new AppError('bad_data', `rule file ${full} does not exist; correct rule_files`)
+  if (!existsSync(full))
+    throw new AppError('bad_data', `rule file ${full} does not exist; correct rule_files`)
   return [full]
 }
 
 const readRules = (patterns: readonly string[] | undefined, base: string): RuleText[] => {
-  const paths = patterns === undefined ? filesOf('rules/*.yaml', packageRoot) : patterns.flatMap((p) => filesOf(p, base))
-  return [...new Set(paths)].map((path) => ({ file: relative('.', path).startsWith('..') ? path : relative('.', path), text: text(path, 'rule file') }))
+  const paths =
+    patterns === undefined ? filesOf('rules/*.yaml', packageRoot) : patterns.flatMap((p) => filesOf(p, base))
+  return [...new Set(paths)].map((path) => ({
+    file: relative('.', path).startsWith('..') ? path : relative('.', path),
+    text: text(path, 'rule file'),
+  }))
 }
 
 const oncallKind = { name: 'oncall', schema: () => oncallReceiverSchema, sendResolved: true }
@@ -62,7 +67,11 @@ const oncallKind = { name: 'oncall', schema: () => oncallReceiverSchema, sendRes
 const readAlerts = (path: string | undefined, base: string, env: Environment): AlertsConfig => {
   if (path === undefined) return emptyAlertsConfig()
   const file = isAbsolute(path) ? path : join(base, path)
-  return readAlertsConfig(text(file, 'alertmanager file'), file, { kinds: [...channelKinds, oncallKind], http: globalHttpSchema, env })
+  return readAlertsConfig(text(file, 'alertmanager file'), file, {
+    kinds: [...channelKinds, oncallKind],
+    http: globalHttpSchema,
+    env,
+  })
 }
 
 /** Policies that receivers name must be there. */
@@ -72,7 +81,10 @@ const checkPolicies = (config: Config, alerts: AlertsConfig): void => {
       if (entry.kind !== 'oncall') continue
       const { policy } = entry.config as { policy: string }
       if (!config.oncall?.policies.has(policy)) {
-        throw new AppError('bad_data', `receiver ${receiver.name}: oncall policy ${JSON.stringify(policy)} is not defined; add it under oncall.policies`)
+        throw new AppError(
+          'bad_data',
+          `receiver ${receiver.name}: oncall policy ${JSON.stringify(policy)} is not defined; add it under oncall.policies`,
+        )
       }
     }
   }

@@ -34,7 +34,13 @@ export const createOwnMetrics = (): OwnMetrics => {
       }),
     histogram: (name, help, buckets, labels = []) =>
       once(name, () => {
-        const histogram = new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers: [registry] })
+        const histogram = new Histogram({
+          name,
+          help,
+          buckets: [...buckets],
+          labelNames: [...labels],
+          registers: [registry],
+        })
         return { observe: (value, values = {}) => histogram.observe(values, value) }
       }),
   }

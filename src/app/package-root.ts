@@ -10,4 +10,6 @@ const find = (from: string): string => {
 }
 
 export const packageRoot = find(dirname(fileURLToPath(import.meta.url)))
-export const version: string = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version
+export const version: string = (
+  JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
+).version

@@ -71,18 +71,21 @@ const pathText = (path: readonly PropertyKey[]): string =>
 
 type Issue = z.core.$ZodIssue
 
-// Of a union's branches the one that got furthest says what is meant: the others only say that the value has another type.
-const told = (issue: Issue): Issue[] => {
+/** What is wrong in the one form of a union that the value was clearly meant to have; else the union's own message. */
+const meant = (issue: Issue): Issue[] => {
   if (issue.code !== 'invalid_union') return [issue]
-  const branch = issue.errors.find((b) => !b.some((i) => i.code === 'invalid_type' && i.path.length === 0))
-  return branch
-    ? branch.flatMap(told).map((i): Issue => ({ ...i, path: [...issue.path, ...i.path] }))
-    : [issue]
+  const typed = issue.errors.filter(
+    (form) => !form.some((i) => i.path.length === 0 && i.code === 'invalid_type'),
+  )
+  const known = typed.filter((form) => !form.some((i) => i.code === 'unrecognized_keys'))
+  const close = known.length > 0 ? known : typed
+  if (close.length !== 1) return [issue]
+  return close[0]!.flatMap((i) => meant({ ...i, path: [...issue.path, ...i.path] }))
 }
 
 /** All that a schema finds wrong, each with its place. */
 export const problemsOf = (yaml: YamlText, error: z.ZodError): Problem[] =>
-  error.issues.flatMap(told).flatMap((issue) => {
+  error.issues.flatMap(meant).flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         file: yaml.file,

@@ -1,6 +1,7 @@
 // How a new version is compared with the one it shall replace: the `canary:` part of a deployment.
 import { z } from 'zod'
 import { durationSchema } from '../lib/config.ts'
+import { type Duration, duration } from '../lib/time.ts'
 
 const span = (text: string) => durationSchema.prefault(text)
 
@@ -48,14 +49,17 @@ export const canarySchema = z.strictObject({
       duration: span('10m'),
       /** After this it is not promoted by itself any more. Left out: three times the duration. */
       deadline: durationSchema.optional(),
-      /** The longest stretch of the past that is compared. */
-      window: span('1h'),
+      /**
+       * The last stretch, judged by itself beside the whole, so that a version that breaks half-way is not excused by its good beginning. Left
+       * out: half the duration, or 1.2 × step × min_points where that is longer.
+       */
+      window: durationSchema.optional(),
       min_points: z.int().min(50, 'fewer than 50 points a side tell nothing').default(50),
       confidence: z.number().gt(0.5).lt(1).default(0.98),
       /** Scores from 0 to 100: at least `pass` is good, below `marginal` has failed. */
       pass: z.number().min(0).max(100).default(95),
       marginal: z.number().min(0).max(100).default(75),
-      /** So many judgements one after another must fail before it is rolled back. */
+      /** So many judgements one after another must fail before it is rolled back, and pass before it is promoted. */
       failures: z.int().min(1).default(3),
       /** No newer point than this: the data counts as missing. */
       stale_after: span('2m'),
@@ -65,7 +69,7 @@ export const canarySchema = z.strictObject({
       path: ['deadline'],
       message: 'is before the duration is over',
     })
-    .refine((a) => a.window >= a.step * a.min_points, {
+    .refine((a) => a.window === undefined || a.window >= a.step * a.min_points, {
       path: ['window'],
       message: 'is too short: step × min_points does not fit into it',
     }),
@@ -74,6 +78,10 @@ export const canarySchema = z.strictObject({
   /** The webhook or other actuator that carries it out; '' = the default one. */
   actuator: z.string().default(''),
 })
+
+/** The last stretch that is judged by itself. */
+export const windowOf = ({ window, duration: whole, step, min_points }: Analysis): Duration =>
+  window ?? duration(Math.max(whole / 2, 1.2 * step * min_points))
 
 export type Canary = z.output<typeof canarySchema>
 export type Analysis = Canary['analysis']

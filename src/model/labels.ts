@@ -28,8 +28,15 @@ export const recordOf = (labels: Labels): Record<string, string> => {
   return out
 }
 
-/** A text that two label sets share only when they are equal. 0xFF bytes cannot stand in UTF-8, hence the separator. */
-export const labelsKey = (labels: Labels): string => labels.join('\u00ff')
+const separator = '\u00ff'
+
+/** A text that two label sets share only when they are equal. */
+export const labelsKey = (labels: Labels): string => {
+  // A value may hold the separator ("Louÿs"): such a set gets a key of another form, which no joined one begins like.
+  for (let i = 0; i < labels.length; i++)
+    if (labels[i]!.includes(separator)) return separator + JSON.stringify(labels)
+  return labels.join(separator)
+}
 
 /** Only (`keep`) or all but (`!keep`) the named labels. */
 export const pick = (labels: Labels, names: ReadonlySet<string>, keep: boolean): Labels => {

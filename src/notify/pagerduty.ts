@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Clock } from '../lib/clock.ts'
 import { durationSchema, fileSecret, type Secret } from '../lib/config.ts'
 import type { HttpSend } from '../lib/http.ts'
-import { duration, iso, second } from '../lib/time.ts'
+import { duration, instant, iso, second } from '../lib/time.ts'
 import type { Notification } from '../model/alert.ts'
 import type { ChannelContext } from '../model/ports/channel.ts'
 import type { Delivery, Notifier } from '../model/ports/notifier.ts'
@@ -101,7 +101,7 @@ interface Event {
 }
 
 /** The event's JSON; its details give way when it would be too large. */
-const fit = (event: Event): string => {
+const cut = (event: Event): string => {
   const whole = JSON.stringify(event)
   if (Buffer.byteLength(whole) <= mostBytes) return whole
   const note = { error: 'the details were left out: the event would have been over 512 KB' }
@@ -178,7 +178,7 @@ const eventOf = (
       source: fields.source(n) || 'airboss',
       // PagerDuty refuses any other word, and a page with the wrong colour is better than none.
       severity: severities.has(severity) ? severity : 'error',
-      timestamp: iso(n.alerts.reduce((at, a) => (a.startsAt < at ? a.startsAt : at), n.at)),
+      timestamp: iso(instant(Math.min(n.at, ...n.alerts.map((a) => a.startsAt)))),
       class: fields.class(n),
       component: fields.component(n),
       group: fields.group(n),
@@ -195,7 +195,7 @@ export const createPagerduty = (config: PagerdutyConfig, deps: PagerdutyDeps): N
   return {
     notify: async (notification, signal) => {
       try {
-        const body = fit(eventOf(config, compiled, notification))
+        const body = cut(eventOf(config, compiled, notification))
         return await post(deps, body, signal, config.timeout > 0 ? config.timeout : attemptTime)
       } catch (error) {
         return deliveryOfError(error)
@@ -234,6 +234,6 @@ export const createPagerdutyPager = (key: Secret, deps: Omit<PagerdutyDeps, 'tem
       },
       ...(page.ackURL ? { links: [{ href: page.ackURL, text: 'Acknowledge' }] } : {}),
     }
-    return post(deps, fit(event), signal)
+    return post(deps, cut(event), signal)
   },
 })

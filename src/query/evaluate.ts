@@ -15,7 +15,7 @@ import { setOperation, vectorWithVector } from './matching.ts'
 import { negate, scalarWithScalar, vectorWithScalar } from './operators.ts'
 import type { Run } from './run.ts'
 import { keyOf, type Source, sourceOf } from './scan.ts'
-import { best, countValues, limit, quantile } from './select.ts'
+import { best, checkParams, countValues, limit, quantile, warnQuantile } from './select.ts'
 import { keepsName, windowKernel } from './window-functions.ts'
 
 /** A leaf that can be run into any sink: a selector, or a window function over one. */
@@ -43,9 +43,7 @@ const scalars = async (run: Run, e: CallNode, grid: Grid): Promise<Float64Array[
 }
 
 const warnParams = (run: Run, e: CallNode, params: readonly Float64Array[]): void => {
-  if (e.name !== 'quantile_over_time') return
-  for (const q of new Set(params[0]))
-    if (!(q >= 0 && q <= 1)) run.warn(`quantile value should be between 0 and 1, got ${q}`, e.args[0]!.from)
+  if (e.name === 'quantile_over_time') for (const q of new Set(params[0])) warnQuantile(run, q, e.args[0]!.from)
 }
 
 /** The leaf an expression is, or null. */
@@ -137,6 +135,7 @@ const aggregate = async (run: Run, e: AggregateNode, grid: Grid): Promise<Block>
   if (streamed.has(e.op)) return fused(run, e, grid)
   const param = e.param ? unwrap(e.param) : null
   const ks = param && param.kind !== 'string' ? await scalar(run, param, grid) : new Float64Array(grid.count)
+  if (e.op !== 'quantile') checkParams(ks, e.op)
   const block = await vector(run, e.expr, grid)
   const groups = new Groups(e.grouping, e.without, block.nameless)
   switch (e.op) {

@@ -96,6 +96,8 @@ export const callOverVector = async (
   if (scalarParams.has(e.name)) for (let i = 1; i < e.args.length; i++) params.push(await numbers(i))
   const block = await evaluator.vector(run, e.args[0]!, grid)
   await run.pause()
+  if (e.name.startsWith('sort') && run.ends.endAt > run.ends.startAt)
+    run.warn(`${e.name} has no effect in a range query: its results are always ordered by labels`, e.from)
   return overRows(block, e, params)
 }
 

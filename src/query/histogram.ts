@@ -2,8 +2,8 @@
 import { type Labels, labelOf, labelsKey, metricName, pick } from '../model/labels.ts'
 import { anyPresent, type Block, labelsAt } from './block.ts'
 import { readNumber } from './literal.ts'
-import { formatNumber } from './print.ts'
 import type { Run } from './run.ts'
+import { warnQuantile } from './select.ts'
 
 interface Histogram {
   readonly labels: Labels
@@ -173,8 +173,7 @@ export const histogramQuantile = (
   qs: Float64Array,
   places: { q: number; vector: number },
 ): Promise<Block> => {
-  for (const q of new Set(qs))
-    if (!(q >= 0 && q <= 1)) run.warn(`quantile value should be between 0 and 1, got ${formatNumber(q)}`, places.q)
+  for (const q of new Set(qs)) warnQuantile(run, q, places.q)
   return evaluate(run, block, places.vector, (buckets, h, t) => {
     const answer = quantile(qs[t]!, buckets)
     if (buckets.forced)

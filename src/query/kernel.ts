@@ -1,5 +1,6 @@
 // How a function over windows sees one series: its samples, and a walk over the windows with two moving indexes.
 import { isStaleAt } from '../model/batch.ts'
+import type { SeriesColumns } from '../model/columns.ts'
 import type { Windows } from './grid.ts'
 
 /** Samples `from … to - 1` of one series, ascending in time. The object is reused from series to series. */
@@ -24,6 +25,17 @@ export interface KernelSpec {
   readonly kernel: Kernel
   /** Stale markers are left in for the kernel to see; otherwise they are taken out before. */
   readonly seesStale: boolean
+  /** Each window's samples are gone over again, however much windows overlap. */
+  readonly rescans: boolean
+  /** The same for all rows of a slice at a single step, where a call a row would cost more than the work. */
+  readonly once?: (
+    columns: SeriesColumns,
+    words: Uint32Array,
+    windows: Windows,
+    rows: { readonly from: number; readonly to: number },
+    out: Float64Array,
+    present: Uint8Array,
+  ) => void
 }
 
 /** A kernel from a function of one window's samples `lo … hi - 1` (never empty), evaluated at step t. NaN is a value; null is none. */
@@ -64,8 +76,30 @@ const lastSample =
     }
   }
 
-export const latest: KernelSpec = { kernel: lastSample('value'), seesStale: true }
-export const latestTime: KernelSpec = { kernel: lastSample('at'), seesStale: true }
+/** One step, many rows: a tight loop, so that the memory reads of many rows are under way at once. */
+const lastOnce: NonNullable<KernelSpec['once']> = (columns, words, w, { from, to }, out, present) => {
+  const { start, end, at, value } = columns
+  const { endAt, range } = w
+  const startAt = endAt - range
+  for (let row = from; row < to; row++) {
+    let i = end[row]! - 1
+    const first = start[row]!
+    while (i >= first && at[i]! > endAt) i--
+    if (i < first || at[i]! <= startAt) continue
+    const v = value[i]!
+    if (Number.isNaN(v) && isStaleAt(words, i)) continue
+    out[row - from] = v
+    present[row - from] = 1
+  }
+}
+
+export const latest: KernelSpec = {
+  kernel: lastSample('value'),
+  seesStale: true,
+  rescans: false,
+  once: lastOnce,
+}
+export const latestTime: KernelSpec = { kernel: lastSample('at'), seesStale: true, rescans: false }
 
 let scratchAt = new Float64Array(0)
 let scratchValue = new Float64Array(0)

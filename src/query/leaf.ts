@@ -13,8 +13,10 @@ export interface RowSink {
   done(labels: readonly Labels[], from: number, to: number): void
 }
 
-/** Points and samples worked on between two looks at the clock. */
+/** Points and samples worked on between two looks at the clock: about a millisecond. */
 const chunk = 400_000
+/** Work on columns that may not be kept over an await goes on in one go up to here; beyond, it is done on a copy. */
+const inOneGo = 20_000_000
 
 const view: SeriesView = {
   at: new Float64Array(0),
@@ -35,6 +37,11 @@ const runRows = (
 ): void => {
   const steps = windows.count
   const { values, present } = sink.take(to - from)
+  if (steps === 1 && spec.once) {
+    spec.once(columns, words, windows, { from, to }, values, present)
+    sink.done(columns.labels, from, to)
+    return
+  }
   for (let i = from; i < to; i++) {
     view.at = columns.at
     view.value = columns.value
@@ -47,12 +54,13 @@ const runRows = (
   sink.done(columns.labels, from, to)
 }
 
-/** Work of one row: its samples, each step, and each sample as often as windows overlap on it. */
-const rowCost = (columns: SeriesColumns, windows: Windows): number => {
-  const n = columns.labels.length
-  const samples = n === 0 ? 0 : (columns.end[n - 1]! - columns.start[0]!) / n
+/** Work of one row: its steps, and its samples, each as often as windows overlap on it where the kernel goes over them again. */
+const rowCost = (spec: KernelSpec, columns: SeriesColumns, windows: Windows): number => {
+  const { start, end } = columns
+  let samples = 0
+  for (let i = 0; i < end.length; i++) samples += end[i]! - start[i]!
   const overlap = windows.endStep === 0 ? windows.count : Math.min(windows.range / windows.endStep, windows.count)
-  return windows.count * 4 + samples * Math.max(overlap, 1)
+  return windows.count * 4 + (samples / Math.max(end.length, 1)) * (spec.rescans ? Math.max(overlap, 1) : 1)
 }
 
 const runSlice = async (
@@ -63,9 +71,9 @@ const runSlice = async (
   sink: RowSink,
 ): Promise<void> => {
   const n = columns.labels.length
-  const rows = Math.max(1, Math.floor(chunk / rowCost(columns, windows)))
-  // What takes long is worked on in a copy, so that other work can come between.
-  const mine = !owned && rows * 10 < n ? copyColumns(columns) : columns
+  const cost = rowCost(spec, columns, windows)
+  const rows = Math.max(1, Math.floor(chunk / cost))
+  const mine = !owned && cost * n > inOneGo ? copyColumns(columns) : columns
   const words = wordsFor(mine)
   for (let from = 0; from < n; from += rows) {
     runRows(spec, windows, mine, words, from, Math.min(from + rows, n), sink)
@@ -90,7 +98,7 @@ export const runColumns = (
 /** A sink that gathers rows into a block. */
 export const blockSink = (run: Run, steps: number): RowSink & { block(distinct: boolean): Block } => {
   const pieces: { values: Float64Array; present: Uint8Array }[] = []
-  const labels: Labels[] = []
+  let labels: Labels[] = []
   return {
     take: (rows) => {
       run.reserve(rows, steps)
@@ -99,7 +107,8 @@ export const blockSink = (run: Run, steps: number): RowSink & { block(distinct: 
       return piece
     },
     done: (all, from, to) => {
-      for (let i = from; i < to; i++) labels.push(all[i]!)
+      if (labels.length === 0) labels = all.slice(from, to)
+      else for (let i = from; i < to; i++) labels.push(all[i]!)
     },
     block: (distinct) => {
       const whole = { labels, nameless: false, distinct, steps }

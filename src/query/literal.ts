@@ -1,4 +1,5 @@
 // Reads PromQL's number, duration and string literals.
+import { isUtf8 } from 'node:buffer'
 import { parseDuration } from '../lib/time.ts'
 
 /**
@@ -53,7 +54,9 @@ export const readString = (raw: string): { value: string } | { wrong: string } =
     bytes.push(read.bytes)
     i = read.next
   }
-  return { value: Buffer.concat(bytes).toString('utf8') }
+  const whole = Buffer.concat(bytes)
+  if (!isUtf8(whole)) return { wrong: 'string literal is not valid UTF-8' }
+  return { value: whole.toString('utf8') }
 }
 
 const readEscape = (body: string, at: number, quote: string): { bytes: Buffer; next: number } | null => {

@@ -72,13 +72,18 @@ const joinAfterOr = (block: Block): Block => {
   return joined
 }
 
-const manyToMany = (matching: Matching, group: Labels, side: string, a: Labels, b: Labels): AppError =>
+const manyToMany = (group: Labels, side: string, pair: readonly Labels[]): AppError =>
   new AppError(
     'execution',
     `found duplicate series for the match group ${printLabels(group)} on the ${side} hand-side of the operation: ` +
-      `[${printLabels(b)}, ${printLabels(a)}];many-to-many matching not allowed: matching labels must be unique on one side` +
-      (matching.on ? '' : ' (name the labels to match with "on" or "ignoring")'),
+      `[${pair.map(allLabels).sort().join(', ')}];many-to-many matching not allowed: matching labels must be unique on one side`,
   )
+/** Every label inside the braces, the name too. */
+const allLabels = (labels: Labels): string => {
+  const pairs: string[] = []
+  for (let i = 0; i < labels.length; i += 2) pairs.push(`${labels[i]}=${JSON.stringify(labels[i + 1])}`)
+  return `{${pairs.join(', ')}}`
+}
 
 /** Refuses two rows of the "one" side in one match group at a step where the other side has anything. */
 const oneSide = (one: Block, ids: Int32Array, many: Block, matching: Matching, side: string): number[][] => {
@@ -100,7 +105,7 @@ const oneSide = (one: Block, ids: Int32Array, many: Block, matching: Matching, s
           const group = matching.on
             ? pick(labels, new Set(matching.labels), true)
             : pick(labels, new Set([...matching.labels, metricName]), false)
-          throw manyToMany(matching, group, side, labelsAt(one, first), labels)
+          throw manyToMany(group, side, [labelsAt(one, first), labels])
         }
     before.push(row)
   }
@@ -173,9 +178,11 @@ export const vectorWithVector = async (run: Run, e: BinaryNode, left: Block, rig
   run.reserve(labels.length, steps)
   const values = new Float64Array(labels.length * steps)
   const present = new Uint8Array(labels.length * steps)
+  const filter = comparisons.has(e.op) && !e.bool
+  // Without a filter what was seen is what is present.
+  const seen = filter ? new Uint8Array(present.length) : present
   // One to one, a match group may give one result a step, even where two would differ by name.
   const matched = matching.card === 'one-to-one' ? new Uint8Array(ids.count * steps) : null
-  const filter = comparisons.has(e.op) && !e.bool
   const test = comparisons.has(e.op) ? comparisonOf(e.op) : null
   const f = test ? null : arithmeticOf(e.op)
   for (const { many: m, one: o, out } of pairs) {
@@ -187,11 +194,13 @@ export const vectorWithVector = async (run: Run, e: BinaryNode, left: Block, rig
       const a = swapped ? y : x
       const b = swapped ? x : y
       const holds = test ? test(a, b) : true
-      if (filter && !holds) continue
       const k = out * steps + t
+      // Whether a match is unique must not depend on what a filter lets through.
       if (matched && matched[group * steps + t] === 1) throw manyToOne()
-      if (present[k] === 1) throw notUnique(labels[out]!)
+      if (seen[k] === 1) throw notUnique(labels[out]!)
       if (matched) matched[group * steps + t] = 1
+      seen[k] = 1
+      if (filter && !holds) continue
       present[k] = 1
       values[k] = filter ? a : f ? f(a, b) : holds ? 1 : 0
     }

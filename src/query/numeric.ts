@@ -101,6 +101,8 @@ export const quantileOf = (q: number, values: Float64Array): number => {
   const rank = q * (n - 1)
   const low = Math.max(0, Math.floor(rank))
   const weight = rank - Math.floor(rank)
+  // Exactly on a rank its neighbour, which may be infinite, has no say.
+  if (weight === 0) return values[low]!
   return values[low]! * (1 - weight) + values[Math.min(n - 1, low + 1)]! * weight
 }
 

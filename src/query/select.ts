@@ -20,9 +20,9 @@ const rowsByGroup = (block: Block, groups: Groups): number[][] => {
   return out
 }
 
-const countOf = (k: number, what: string): number => {
-  if (Number.isNaN(k)) throw new AppError('execution', `the parameter of ${what} is NaN; give a number`)
-  return Math.trunc(k)
+/** Refuses a parameter that is NaN at any step. */
+export const checkParams = (ks: Float64Array, op: string): void => {
+  if (ks.some(Number.isNaN)) throw new AppError('execution', `the parameter of ${op} is NaN; give a number`)
 }
 
 /** `topk` and `bottomk`: at each step the k best rows of each group stay; ties fall to the first, NaN comes last. */
@@ -33,7 +33,7 @@ export const best = async (run: Run, block: Block, groups: Groups, op: string, k
   for (const rows of rowsByGroup(block, groups)) {
     for (let t = 0; t < steps; t++) {
       const there = rows.filter((row) => present[row * steps + t] === 1)
-      const k = Math.max(countOf(ks[t]!, op), 0)
+      const k = Math.max(Math.trunc(ks[t]!), 0)
       const value = (row: number): number => values[row * steps + t]!
       if (there.length > k || steps === 1)
         there.sort((x, y) => {
@@ -64,13 +64,12 @@ export const limit = (run: Run, block: Block, groups: Groups, op: string, ks: Fl
   if (op === 'limitk') {
     for (const rows of rowsByGroup(block, groups))
       for (let t = 0; t < steps; t++) {
-        let left = countOf(ks[t]!, op)
+        let left = Math.trunc(ks[t]!)
         for (const row of rows) if (present[row * steps + t] === 1 && left-- <= 0) present[row * steps + t] = 0
       }
     return block
   }
   const shares = ks.map((share) => {
-    if (Number.isNaN(share)) throw new AppError('execution', 'the ratio of limit_ratio is NaN; give a number')
     if (share > 1 || share < -1)
       run.warn(`ratio value should be between -1 and 1, got ${share}, capping to ${share > 0 ? 1 : -1}`, from)
     return Math.max(-1, Math.min(1, share))
@@ -85,12 +84,10 @@ export const limit = (run: Run, block: Block, groups: Groups, op: string, ks: Fl
   return block
 }
 
-const warnQuantile = (run: Run, q: number, from: number): void => {
+export const warnQuantile = (run: Run, q: number, from: number): void => {
   if (Number.isNaN(q) || q < 0 || q > 1)
     run.warn(`quantile value should be between 0 and 1, got ${formatNumber(q)}`, from)
 }
-export { warnQuantile }
-
 /** `quantile`: of each group's values at each step. */
 export const quantile = async (
   run: Run,

@@ -132,15 +132,31 @@ const plain: Readonly<Record<string, Kernel>> = {
   ts_of_min_over_time: perWindow(extreme(below, 'at', true)),
 }
 
+/** Kernels that look at a window's ends only. */
+const moving: ReadonlySet<string> = new Set([
+  'rate',
+  'increase',
+  'delta',
+  'irate',
+  'idelta',
+  'count_over_time',
+  'last_over_time',
+  'first_over_time',
+  'present_over_time',
+  'absent_over_time',
+  'ts_of_first_over_time',
+  'ts_of_last_over_time',
+])
+
 /** The kernel of a function over a range vector; `params` are its scalar arguments, one value a step. */
 export const windowKernel = (name: string, params: readonly Float64Array[]): KernelSpec => {
   const known = plain[name]
-  if (known) return { kernel: known, seesStale: false }
+  if (known) return { kernel: known, seesStale: false, rescans: !moving.has(name) }
   const [a, b] = params as [Float64Array, Float64Array]
-  if (name === 'predict_linear') return { kernel: predict(a), seesStale: false }
-  if (name === 'double_exponential_smoothing') return { kernel: smooth(a, b), seesStale: false }
+  if (name === 'predict_linear') return { kernel: predict(a), seesStale: false, rescans: true }
+  if (name === 'double_exponential_smoothing') return { kernel: smooth(a, b), seesStale: false, rescans: true }
   if (name === 'quantile_over_time')
-    return { kernel: perWindow((s, lo, hi, t) => quantileOf(a[t]!, s.value.slice(lo, hi))), seesStale: false }
+    return { kernel: perWindow((s, lo, hi, t) => quantileOf(a[t]!, s.value.slice(lo, hi))), seesStale: false, rescans: true }
   throw new AppError('internal', `no kernel for ${name}`)
 }
 

@@ -1,6 +1,6 @@
 // One rule group at work: evaluated at its own times, its rules one after another, its samples written together.
 import { type Clock, every } from '../lib/clock.ts'
-import { messageOf } from '../lib/errors.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Duration, duration, type Instant, plus } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
@@ -9,6 +9,7 @@ import type { RuleGroupState } from '../model/rule-group.ts'
 import type { SeriesRef } from '../model/series.ts'
 import { sameState } from './alerting.ts'
 import { groupKey, groupOffset } from './group.ts'
+import { orAborted } from './query-gate.ts'
 import { restoreTable } from './restore.ts'
 import type { Rule, RuleGroup } from './rule-file.ts'
 import { type RuleMemory, RuleRunner, type RuleRunnerDeps } from './rule-runner.ts'
@@ -21,7 +22,7 @@ export interface GroupRunnerDeps extends RuleRunnerDeps {
   readonly log: Logger
   readonly outageTolerance: Duration
   readonly forGracePeriod: Duration
-  /** Told after an evaluation that changed what a restart must find again. */
+  /** Told after an evaluation that changed what a restart must find again; it never rejects. */
   changed(): Promise<void>
 }
 
@@ -116,7 +117,8 @@ export class GroupRunner {
     metrics.lastDuration.set(this.#evaluationTime / 1000, labels)
     metrics.lastEvaluation.set(now / 1000, labels)
     metrics.lastSamples.set(output.samples, labels)
-    if (this.rules.some((r, i) => !sameState(before[i]!, r.alerts))) await this.#deps.changed()
+    // Not waited for: a slow disk must not hold up who is to be paged next.
+    if (this.rules.some((r, i) => !sameState(before[i]!, r.alerts))) void this.#deps.changed()
   }
 
   async #flush(
@@ -127,7 +129,9 @@ export class GroupRunner {
     const taken = output.take()
     if (!taken) return
     try {
-      await this.#deps.sink.push(taken.batch, signal)
+      const limit = this.#deps.clock.timeout(this.#deps.sendTimeout, signal)
+      const stop = (): Error => new AppError('timeout', 'the log took too long')
+      await orAborted(this.#deps.sink.push(taken.batch, limit), limit, stop)
     } catch (error) {
       if (signal.aborted) return
       this.#deps.metrics.writeFailures.add()

@@ -5,7 +5,7 @@ import type { Logger } from '../lib/log.ts'
 import { formatDuration, type Instant } from '../lib/time.ts'
 import { system } from '../model/actor.ts'
 import type { Decision } from '../model/decision.ts'
-import { lastHeardAt } from '../model/freshness.ts'
+import { isFresh } from '../model/freshness.ts'
 import type { Decisions } from '../model/ports/decisions.ts'
 import type { Ledger } from '../model/ports/ledger.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
@@ -304,8 +304,8 @@ class Autoscalers implements Scaler {
     const { querier, clock } = this.#deps
     const signal = clock.timeout(config.interval, this.#life.signal)
     try {
-      const heardAt = await lastHeardAt(querier, expr, now, config.stale_after, signal)
-      if (heardAt === null) return `${expr} has had no new data for ${formatDuration(config.stale_after)}`
+      if (!(await isFresh(querier, expr, now, config.stale_after, signal)))
+        return `${expr} has had no new data for ${formatDuration(config.stale_after)}`
       const { value } = await querier.instant(expr, now, signal)
       if (value.kind === 'scalar') return [value.value]
       if (value.kind !== 'vector') return `${expr} is a ${value.kind}, not a vector`

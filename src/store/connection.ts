@@ -70,6 +70,9 @@ const away = (): AppError =>
     retryable: true,
   })
 
+const late = (): AppError =>
+  new AppError('unavailable', 'the store did not answer in time', { retryable: true })
+
 /** How often a call looks whether the server it waits for is still there. */
 const lookEvery = duration(250)
 
@@ -119,10 +122,9 @@ export class Connection {
     let waiting = true
     let timer: Timer
     const look = (): void => {
-      if (this.#options.url() !== url) return stop.abort(away())
-      if (waiting && clock.monotonic() >= deadline)
-        return stop.abort(new AppError('unavailable', 'the store did not answer in time', { retryable: true }))
-      timer = clock.after(lookEvery, look)
+      if (this.#options.url() !== url) stop.abort(away())
+      else if (waiting && clock.monotonic() >= deadline) stop.abort(late())
+      else timer = clock.after(lookEvery, look)
     }
     timer = clock.after(lookEvery, look)
     const leave = (): void => stop.abort(options.signal.reason)
@@ -150,7 +152,11 @@ export class Connection {
   } {
     const database = options.bare ? {} : { database: this.database }
     return {
-      clickhouse_settings: { ...this.#options.settings, ...options.settings, ...database } as ClickHouseSettings,
+      clickhouse_settings: {
+        ...this.#options.settings,
+        ...options.settings,
+        ...database,
+      } as ClickHouseSettings,
       ...(options.params ? { query_params: { ...options.params } } : {}),
       ...(options.queryId ? { query_id: options.queryId } : {}),
     }
@@ -180,7 +186,9 @@ export class Connection {
     const { result, done } = await this.#bounded(options, async (client, abort_signal) => {
       const answer = await client.exec({ query, abort_signal, ...this.#common(options) })
       body = answer.stream as Readable
-      abort_signal.addEventListener('abort', () => body?.destroy(abort_signal.reason as Error), { once: true })
+      abort_signal.addEventListener('abort', () => body?.destroy(abort_signal.reason as Error), {
+        once: true,
+      })
       return answer
     })
     try {

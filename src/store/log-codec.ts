@@ -118,6 +118,19 @@ export class BatchEncoder {
 
 const none = Buffer.alloc(0)
 
+/** The oldest and newest sample time of batches; +Infinity and -Infinity when they have none. */
+export const spanOf = (batches: readonly Batch[]): { fromAt: number; toAt: number } => {
+  let fromAt = Number.POSITIVE_INFINITY
+  let toAt = Number.NEGATIVE_INFINITY
+  for (const { at } of batches) {
+    for (let i = 0; i < at.length; i++) {
+      if (at[i]! < fromAt) fromAt = at[i]!
+      if (at[i]! > toAt) toAt = at[i]!
+    }
+  }
+  return { fromAt, toAt }
+}
+
 const timeSpan = (at: Float64Array): { min: number; max: number; narrow: boolean } => {
   if (at.length === 0) return { min: 0, max: Number.NEGATIVE_INFINITY, narrow: true }
   let min = at[0]!

@@ -38,8 +38,8 @@ export interface LogOptions {
 export interface Pending {
   /** Accepted and not known to be in the store, in the order of acceptance. */
   readonly batches: readonly Batch[]
-  /** False while so much waits for the store that part of it is only on disk. */
-  readonly complete: boolean
+  /** Times between which samples wait for the store that are only on disk, so much is waiting; null when `batches` is all there is. */
+  readonly missing: { readonly fromAt: Instant; readonly toAt: Instant } | null
 }
 
 export interface LogStats {

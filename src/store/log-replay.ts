@@ -4,7 +4,7 @@ import type { Journal } from '../lib/journal.ts'
 import type { Batch } from '../model/batch.ts'
 import type { Producer } from '../model/ports/producer.ts'
 import type { SeriesTable } from '../model/series.ts'
-import { BatchDecoder, bytesOf, newestBefore, noteBody, recordKinds, rowsOf } from './log-codec.ts'
+import { BatchDecoder, bytesOf, newestBefore, noteBody, recordKinds, rowsOf, spanOf } from './log-codec.ts'
 
 /** Batches in the journal's positions `from … to` that are stored as one. `nonce` keeps tokens apart should positions ever repeat. */
 export interface SealNote {
@@ -27,9 +27,17 @@ export interface Held {
   readonly batch: Batch
 }
 
+export interface FoundRange {
+  readonly seal: SealNote
+  readonly batches: Batch[] | null
+  /** Oldest and newest sample time. */
+  readonly fromAt: number
+  readonly toAt: number
+}
+
 export interface Found {
   /** Sealed and not known to be stored, in order; those past the memory limit without their batches. */
-  readonly ranges: readonly { readonly seal: SealNote; readonly batches: Batch[] | null }[]
+  readonly ranges: readonly FoundRange[]
   /** Accepted after the last seal. */
   readonly tail: readonly Held[]
   readonly replayFrom: number
@@ -82,7 +90,7 @@ export const replayJournal = async (options: {
     if (state !== undefined) producer.restore(state)
   }
   const replayFrom = checkpoint?.replayFrom ?? journal.start
-  const ranges = seals.map((seal) => ({ seal, batches: [] as Batch[] | null }))
+  const ranges = seals.map((seal) => ({ seal, batches: [] as Batch[] | null, ...spanOf([]) }))
   const tail: Held[] = []
   const decoder = new BatchDecoder(table)
   let maxAt = options.emptyAt
@@ -94,14 +102,17 @@ export const replayJournal = async (options: {
     if (bytes[0] !== recordKinds.batch) continue
     const batch = decoder.decode(bytes, segment)
     heldFromAt ??= newestBefore(bytes)
-    maxAt = Math.max(maxAt, newestBefore(bytes), newest(batch))
+    const { fromAt, toAt } = spanOf([batch])
+    maxAt = Math.max(maxAt, newestBefore(bytes), toAt)
     while (r < ranges.length && ranges[r]!.seal.to < position) r++
     const range = ranges[r]
     if (position > sealedTo) tail.push({ position, batch })
-    else if (range?.batches && position >= range.seal.from) {
+    else if (range && position >= range.seal.from) {
+      range.fromAt = Math.min(range.fromAt, fromAt)
+      range.toAt = Math.max(range.toAt, toAt)
       held += bytesOf(batch)
       if (held > memoryBytes) range.batches = null
-      else range.batches.push(batch)
+      else range.batches?.push(batch)
     }
     replayed(batch)
     if (position >= replayFrom) for (const producer of producers) producer.replay(batch)
@@ -110,12 +121,6 @@ export const replayJournal = async (options: {
   // Damage in the journal: from the hole on nobody can say what is missing.
   if (journal.damage.length > 0) heldFromAt = maxAt
   return { ranges, tail, replayFrom, maxAt, heldFromAt: heldFromAt ?? maxAt }
-}
-
-const newest = (batch: Batch): number => {
-  let most = Number.NEGATIVE_INFINITY
-  for (let i = 0; i < batch.at.length; i++) if (batch.at[i]! > most) most = batch.at[i]!
-  return most
 }
 
 /** The batches of one range, read from the journal. */

@@ -85,7 +85,7 @@ it('answers when on disk, tells in order, and stores each row once', async () =>
   expect(f.log.pending().batches.length).toBe(200)
   await f.log.flush(signal)
   expect(valuesIn(f)).toEqual(f.accepted)
-  expect(f.log.pending()).toEqual({ batches: [], complete: true })
+  expect(f.log.pending()).toEqual({ batches: [], missing: null })
   await f.log.drain()
   await expect(f.log.push(batch(f, 1), signal)).rejects.toMatchObject({ code: 'unavailable' })
 })
@@ -148,11 +148,12 @@ it('reads ranges back from disk when they do not fit in memory, and says that re
   await f.log.start()
   f.store.fail = away
   for (let i = 0; i < 100; i++) await f.log.push(batch(f, i), signal)
-  await waitFor(() => !f.log.pending().complete)
+  await waitFor(() => f.log.pending().missing !== null)
+  expect(f.log.pending().missing).toMatchObject({ fromAt: 1010 })
   f.store.fail = null
   await f.log.flush(signal)
   expect(valuesIn(f)).toEqual(Array.from({ length: 100 }, (_, i) => i))
-  expect(f.log.pending()).toEqual({ batches: [], complete: true })
+  expect(f.log.pending()).toEqual({ batches: [], missing: null })
   await f.log.drain()
 })
 

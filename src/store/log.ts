@@ -8,7 +8,7 @@ import { readSnapshot, writeSnapshot } from '../lib/snapshot-file.ts'
 import { type Duration, duration, type Instant, instant } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import { RangeStore } from './log-bisect.ts'
-import { BatchEncoder, bytesOf, mergeBatches, noteRecord, recordKinds, rowsOf } from './log-codec.ts'
+import { BatchEncoder, bytesOf, mergeBatches, noteRecord, recordKinds, rowsOf, spanOf } from './log-codec.ts'
 import type { LogOptions, LogStats, Pending, WriteLog } from './log-options.ts'
 import {
   type CheckpointNote,
@@ -26,6 +26,9 @@ interface Range {
   batches: readonly Batch[] | null
   bytes: number
   sealed: boolean
+  /** Oldest and newest sample time; needed once the rows are only on disk. */
+  fromAt: number
+  toAt: number
 }
 
 const retrySeal = duration(1000)
@@ -131,9 +134,9 @@ class RangeLog implements WriteLog {
   }
 
   #resume(found: Found): void {
-    for (const { seal, batches } of found.ranges) {
+    for (const { seal, batches, fromAt, toAt } of found.ranges) {
       const bytes = batches?.reduce((sum, b) => sum + bytesOf(b), 0) ?? 0
-      this.#ranges.push({ seal, batches, bytes, sealed: true })
+      this.#ranges.push({ seal, batches, bytes, sealed: true, fromAt, toAt })
       this.#rangeBytes += bytes
     }
     this.#open = [...found.tail]
@@ -194,12 +197,8 @@ class RangeLog implements WriteLog {
       rows: this.#openRows,
       nonce,
     }
-    const range: Range = {
-      seal,
-      batches: this.#open.map((h) => h.batch),
-      bytes: this.#openBytes,
-      sealed: false,
-    }
+    const batches = this.#open.map((h) => h.batch)
+    const range: Range = { seal, batches, bytes: this.#openBytes, sealed: false, fromAt: 0, toAt: 0 }
     this.#open = []
     this.#openRows = 0
     this.#openBytes = 0
@@ -276,6 +275,7 @@ class RangeLog implements WriteLog {
     for (let i = this.#ranges.length - 1; i > 0 && this.#rangeBytes > this.#memoryBytes; i--) {
       const range = this.#ranges[i]!
       if (!range.sealed || !range.batches) continue
+      Object.assign(range, spanOf(range.batches))
       range.batches = null
       this.#rangeBytes -= range.bytes
       range.bytes = 0
@@ -334,13 +334,18 @@ class RangeLog implements WriteLog {
 
   pending(): Pending {
     const batches: Batch[] = []
-    let complete = true
+    let fromAt = Number.POSITIVE_INFINITY
+    let toAt = Number.NEGATIVE_INFINITY
     for (const range of this.#ranges) {
-      if (range.batches) batches.push(...range.batches)
-      else complete = false
+      if (range.batches) {
+        batches.push(...range.batches)
+        continue
+      }
+      fromAt = Math.min(fromAt, range.fromAt)
+      toAt = Math.max(toAt, range.toAt)
     }
     for (const held of this.#open) batches.push(held.batch)
-    return { batches, complete }
+    return { batches, missing: fromAt <= toAt ? { fromAt: instant(fromAt), toAt: instant(toAt) } : null }
   }
 
   stats(): LogStats {

@@ -1,7 +1,16 @@
 // Brings the store's tables to the version this code needs, and their retention to what the configuration says.
 import { AppError } from '../lib/errors.ts'
 import type { Connection } from './connection.ts'
-import { alterTtl, createDatabase, createTable, type Retention, storedAs, type Target, tables, ttlOf } from './schema.ts'
+import {
+  alterTtl,
+  createDatabase,
+  createTable,
+  type Retention,
+  storedAs,
+  type Target,
+  tables,
+  ttlOf,
+} from './schema.ts'
 
 interface Migration {
   readonly version: number
@@ -54,7 +63,9 @@ export const migrate = async (
 ): Promise<number[]> => {
   await connection.command(createDatabase(target), { signal, bare: true })
   for (const statement of historyTable(target)) await connection.command(statement, { signal })
-  const rows = await connection.rows<{ version: number }>('SELECT DISTINCT version FROM migrations', { signal })
+  const rows = await connection.rows<{ version: number }>('SELECT DISTINCT version FROM migrations', {
+    signal,
+  })
   const applied = new Set(rows.map((row) => Number(row.version)))
   const newest = migrations.at(-1)!.version
   const unknown = [...applied].filter((version) => version > newest)
@@ -68,10 +79,10 @@ export const migrate = async (
     if (applied.has(migration.version)) continue
     for (const statement of migration.statements(target, retention))
       await connection.command(statement, { signal })
-    await connection.command(
-      'INSERT INTO migrations SELECT {version:UInt32}, {name:String}, now64(3)',
-      { signal, params: { version: migration.version, name: migration.name } },
-    )
+    await connection.command('INSERT INTO migrations SELECT {version:UInt32}, {name:String}, now64(3)', {
+      signal,
+      params: { version: migration.version, name: migration.name },
+    })
     done.push(migration.version)
   }
   await applyRetention(connection, target, retention, signal)

@@ -10,7 +10,7 @@ import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, readError, type Settings } from './connection.ts'
 import { type Block, NativeReader, trailingError } from './native.ts'
-import { type Conflict, settle, SliceBuilder } from './slice-builder.ts'
+import { type Conflict, SliceBuilder, settle } from './slice-builder.ts'
 
 export interface ReaderDeps {
   readonly connection: Connection
@@ -221,7 +221,9 @@ class Reader implements SeriesReader {
       const times = conflicts.filter((c) => part.has(c.ref)).map((c) => c.at)
       const low = times.reduce((a, b) => Math.min(a, b))
       const high = times.reduce((a, b) => Math.max(a, b))
-      const where = this.#where({ fromAt: (low - 1) as Scan['fromAt'], toAt: high as Scan['toAt'] }, [...part])
+      const where = this.#where({ fromAt: (low - 1) as Scan['fromAt'], toAt: high as Scan['toAt'] }, [
+        ...part,
+      ])
       const sql = `SELECT id, timestamp, argMin(value, seq) AS v FROM samples WHERE ${where} GROUP BY id, timestamp HAVING count() > 1 FORMAT Native`
       for await (const block of this.#blocks(sql, signal)) settle(columns, refs, this.#deps.table, block)
     }

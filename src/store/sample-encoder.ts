@@ -101,10 +101,9 @@ const firstOnly = (batch: Batch, suspects: ReadonlySet<SeriesRef>): Uint32Array 
   for (let i = 0; i < batch.ref.length; i++) {
     const r = batch.ref[i]!
     if (suspects.has(r)) {
-      let times = seen.get(r)
-      if (!times) seen.set(r, (times = new Set()))
+      const times = seen.get(r) ?? new Set()
       if (times.has(batch.at[i]!)) continue
-      times.add(batch.at[i]!)
+      seen.set(r, times.add(batch.at[i]!))
     }
     keep[n++] = i
   }

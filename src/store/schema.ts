@@ -41,7 +41,7 @@ export interface Target {
 const attributes = 'Map(LowCardinality(String), String) CODEC(ZSTD(1))'
 const text = 'String CODEC(ZSTD(1))'
 const word = 'LowCardinality(String) CODEC(ZSTD(1))'
-const millis = 'DateTime64(3) CODEC(DoubleDelta, ZSTD(1))'
+const millis = 'DateTime64(3) CODEC(Delta(8), ZSTD(1))'
 const nanos = 'DateTime64(9) CODEC(Delta(8), ZSTD(1))'
 
 const series: Table = {
@@ -65,8 +65,8 @@ const samples: Table = {
   columns: [
     ['id', 'UInt64 CODEC(ZSTD(1))'],
     ['timestamp', millis],
-    ['value', 'Float64 CODEC(Gorilla(8), ZSTD(1))'],
-    ['seq', 'UInt64 CODEC(Delta(8), ZSTD(1))'],
+    ['value', 'Float64 CODEC(Delta(8), ZSTD(1))'],
+    ['seq', 'UInt64 CODEC(ZSTD(1))'],
   ],
   engine: 'MergeTree',
   partitionBy: 'toDate(timestamp)',

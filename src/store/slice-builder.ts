@@ -34,9 +34,8 @@ export class SliceBuilder {
     const words = table.idWords
     refs.forEach((ref, place) => {
       const high = words[ref * 2 + 1]!
-      let lows = this.#places.get(high)
-      if (!lows) this.#places.set(high, (lows = new Map()))
-      lows.set(words[ref * 2]!, place)
+      const lows = this.#places.get(high) ?? new Map<number, number>()
+      this.#places.set(high, lows.set(words[ref * 2]!, place))
     })
   }
 
@@ -140,7 +139,8 @@ const tidy = (
     const high = bits[(row - start) * 2 + 1]!
     if (out > start && at[out - 1] === t) {
       const differs = words[(out - 1) * 2] !== low || words[(out - 1) * 2 + 1] !== high
-      if (differs && (conflicts.at(-1)?.ref !== ref || conflicts.at(-1)?.at !== t)) conflicts.push({ ref, at: t })
+      if (differs && (conflicts.at(-1)?.ref !== ref || conflicts.at(-1)?.at !== t))
+        conflicts.push({ ref, at: t })
       continue
     }
     at[out] = t

@@ -181,7 +181,10 @@ class ClickHouseStore implements Store {
         reader.feed(chunk, row)
     })
     if (reader.rest.length > 0)
-      throw new AppError('unavailable', `ClickHouse: ${trailingError(reader.rest) ?? 'the answer ended early'}`)
+      throw new AppError(
+        'unavailable',
+        `ClickHouse: ${trailingError(reader.rest) ?? 'the answer ended early'}`,
+      )
     return count
   }
 
@@ -200,7 +203,12 @@ class ClickHouseStore implements Store {
     const rows = new RowWriter(versions.length * 512)
     for (const v of versions) {
       rows.int64(v.sequence).int64(Math.round(v.at)).string(v.kind).string(v.id).uint32(v.version)
-      rows.string(v.value === null ? '' : JSON.stringify(v.value)).string(v.by).string(v.why).string(v.hash).endRow()
+      rows
+        .string(v.value === null ? '' : JSON.stringify(v.value))
+        .string(v.by)
+        .string(v.why)
+        .string(v.hash)
+        .endRow()
     }
     const sql = 'INSERT INTO ledger (sequence, at, kind, id, version, value, by, why, hash) FORMAT RowBinary'
     try {
@@ -226,7 +234,9 @@ class ClickHouseStore implements Store {
     ])
     const sql = `SELECT toUnixTimestamp64Milli(e.at) AS at, id, name, value, agent, version, outcome, attributes FROM (SELECT * FROM events FINAL WHERE ${conditions} ORDER BY at DESC, id LIMIT {limit:UInt32}) AS e`
     const params = { from: query.fromAt, to: query.toAt, name, agent, limit: query.limit }
-    const rows = await mapped(signal, () => this.#connection.rows<EventAnswer>(sql, { signal, params: given(params) }))
+    const rows = await mapped(signal, () =>
+      this.#connection.rows<EventAnswer>(sql, { signal, params: given(params) }),
+    )
     return rows.map((row) => ({ ...row, at: instant(Number(row.at)), value: Number(row.value) }))
   }
 
@@ -235,7 +245,9 @@ class ClickHouseStore implements Store {
     const conditions = where([between('at'), agent !== undefined && 'agent = {agent:String}'])
     const sql = `SELECT toUnixTimestamp64Milli(c.at) AS at, id, agent, version, model, provider, service, owner, usd, quantity, unit, price_version FROM (SELECT * FROM costs FINAL WHERE ${conditions} ORDER BY at DESC, id LIMIT {limit:UInt32}) AS c`
     const params = { from: query.fromAt, to: query.toAt, agent, limit: query.limit }
-    const rows = await mapped(signal, () => this.#connection.rows<CostAnswer>(sql, { signal, params: given(params) }))
+    const rows = await mapped(signal, () =>
+      this.#connection.rows<CostAnswer>(sql, { signal, params: given(params) }),
+    )
     return rows.map(({ price_version, ...row }) => ({
       ...row,
       at: instant(Number(row.at)),
@@ -273,7 +285,10 @@ class ClickHouseStore implements Store {
       throw readError(error)
     }
     if (reader.rest.length > 0)
-      throw new AppError('unavailable', `ClickHouse: ${trailingError(reader.rest) ?? 'the answer ended early'}`)
+      throw new AppError(
+        'unavailable',
+        `ClickHouse: ${trailingError(reader.rest) ?? 'the answer ended early'}`,
+      )
   }
 
   async stats(signal: AbortSignal): Promise<StoreStats> {

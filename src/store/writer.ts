@@ -131,7 +131,10 @@ class Writer implements StoreWriter {
       const rows = new RowWriter(part.length * 160)
       for (const [ref, seen] of part) {
         const labels: Labels = this.#deps.table.labels(ref)
-        rows.words(words[ref * 2]!, words[ref * 2 + 1]!).string(labelOf(labels, metricName)).map(labels)
+        rows
+          .words(words[ref * 2]!, words[ref * 2 + 1]!)
+          .string(labelOf(labels, metricName))
+          .map(labels)
         rows.int64(Math.round(seen.firstAt)).int64(Math.round(seen.lastAt)).endRow()
       }
       const columns = 'series (id, metric, labels, first_seen, last_seen)'
@@ -145,7 +148,8 @@ class Writer implements StoreWriter {
     if (metadata.length === 0) return
     const rows = new RowWriter(metadata.length * 128)
     const now = this.#deps.clock.now()
-    for (const m of metadata) rows.string(m.metric).string(m.type).string(m.help).string(m.unit).int64(now).endRow()
+    for (const m of metadata)
+      rows.string(m.metric).string(m.type).string(m.help).string(m.unit).int64(now).endRow()
     const columns = 'metadata (metric, type, help, unit, updated_at)'
     await this.#insert(columns, 'RowBinary', [rows.bytes()], token, metadata.length, signal)
   }
@@ -155,7 +159,12 @@ class Writer implements StoreWriter {
     const rows = new RowWriter(events.length * 256)
     for (const e of events) {
       rows.int64(Math.round(e.at)).string(e.id).string(e.name).float64(e.value)
-      rows.string(e.agent).string(e.version).string(e.outcome).map(Object.entries(e.attributes).flat()).endRow()
+      rows
+        .string(e.agent)
+        .string(e.version)
+        .string(e.outcome)
+        .map(Object.entries(e.attributes).flat())
+        .endRow()
     }
     const columns = 'events (at, id, name, value, agent, version, outcome, attributes)'
     await this.#insert(columns, 'RowBinary', [rows.bytes()], token, events.length, signal)

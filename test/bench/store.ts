@@ -21,7 +21,9 @@ const ownCpu = (): number => {
 
 const series = 5000
 const refs = Uint32Array.from({ length: series }, (_, i) =>
-  table.intern(labelsOf({ __name__: `metric_${i % 50}`, instance: `host-${Math.floor(i / 50)}`, job: 'bench' })),
+  table.intern(
+    labelsOf({ __name__: `metric_${i % 50}`, instance: `host-${Math.floor(i / 50)}`, job: 'bench' }),
+  ),
 )
 const start = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 6 * 3_600_000
 let step = 0
@@ -63,7 +65,10 @@ const query = async (sql: string): Promise<string> => {
   const answer = await fetch(`${engine.url()}/?database=${database}`, {
     method: 'POST',
     body: sql,
-    headers: { 'x-clickhouse-user': engine.credentials.user, 'x-clickhouse-key': engine.credentials.password },
+    headers: {
+      'x-clickhouse-user': engine.credentials.user,
+      'x-clickhouse-key': engine.credentials.password,
+    },
   })
   return await answer.text()
 }
@@ -77,7 +82,15 @@ console.log(
 const codecs: Record<string, string[]> = {
   id: ['ZSTD(1)', 'Delta(8), ZSTD(1)', 'LZ4', 'T64, ZSTD(1)'],
   timestamp: ['DoubleDelta, ZSTD(1)', 'Delta(8), ZSTD(1)', 'DoubleDelta, LZ4', 'T64, ZSTD(1)'],
-  value: ['Gorilla(8), ZSTD(1)', 'ZSTD(1)', 'ZSTD(3)', 'Delta(8), ZSTD(1)', 'FPC(12), ZSTD(1)', 'DoubleDelta, ZSTD(1)', 'Gorilla(8), LZ4'],
+  value: [
+    'Gorilla(8), ZSTD(1)',
+    'ZSTD(1)',
+    'ZSTD(3)',
+    'Delta(8), ZSTD(1)',
+    'FPC(12), ZSTD(1)',
+    'DoubleDelta, ZSTD(1)',
+    'Gorilla(8), LZ4',
+  ],
   seq: ['Delta(8), ZSTD(1)', 'DoubleDelta, ZSTD(1)', 'ZSTD(1)', 'T64, ZSTD(1)'],
 }
 for (const [column, list] of Object.entries(codecs)) {

@@ -23,7 +23,9 @@ export const wholeIndex = (table: SeriesTable): SeriesIndex => ({
   values: () => [],
 })
 
-export const testEngine = async (dir = mkdtempSync(join(tmpdir(), 'airboss-store-'))): Promise<Engine & { dir: string; remove(): Promise<void> }> => {
+export const testEngine = async (
+  dir = mkdtempSync(join(tmpdir(), 'airboss-store-')),
+): Promise<Engine & { dir: string; remove(): Promise<void> }> => {
   const engine = createEngine({
     dir,
     memoryBytes: 2 * 1024 ** 3,

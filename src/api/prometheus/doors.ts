@@ -6,8 +6,8 @@ import type { Labels } from '../../model/labels.ts'
 import type { HttpHandler } from '../../model/ports/http-handler.ts'
 import type { Querier } from '../../model/ports/querier.ts'
 import type { SeriesIndex } from '../../model/ports/series-index.ts'
-import type { SeriesRef } from '../../model/series.ts'
 import type { RuleGroupState } from '../../model/rule-group.ts'
+import type { SeriesRef } from '../../model/series.ts'
 import type { TargetView } from '../../model/views.ts'
 
 export interface PrometheusDoors {

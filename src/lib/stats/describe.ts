@@ -27,7 +27,8 @@ export const quantileSorted = (sorted: Float64Array, p: number): number => {
 
 /** Correlation of each value with the one before it, −1 … 1; 0 where it cannot be told (fewer than 3, or all equal). */
 export const autocorrelation = (values: Float64Array): number => {
-  if (values.length < 3) return 0
+  // All equal is told here: their mean may be off by a rounding, and that would resemble itself perfectly.
+  if (values.length < 3 || values.every((v) => v === values[0])) return 0
   const m = mean(values)
   let shared = 0
   let whole = 0

@@ -78,7 +78,7 @@ export const createOtlpIngest = (deps: OtlpIngestDeps): OtlpIngest => {
         const batch = builder.build()
         // A client that goes away must not leave it open whether the totals in the log are the state's.
         await sink.push(batch, held.tx === null ? signal : never)
-        memory.told(batch)
+        memory.metadata.told(batch.metadata)
       }
       kept = true
       count.samples(translation.samples)

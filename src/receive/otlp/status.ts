@@ -5,7 +5,7 @@ import { bytesField, varintField } from '../../lib/protobuf.ts'
 export type Encoding = 'protobuf' | 'json'
 
 /** google.rpc.Code, those that are used. */
-export const rpcCodes = {
+const rpcCodes = {
   invalidArgument: 3,
   notFound: 5,
   permissionDenied: 7,

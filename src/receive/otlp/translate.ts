@@ -1,8 +1,9 @@
 // OTLP metrics become Prometheus series: one Translation a request, over what a TranslationMemory has learnt from those before.
-import { type Batch, type Metadata, type MetricType, staleHigh, staleLow } from '../../model/batch.ts'
+import { type Metadata, type MetricType, staleHigh, staleLow } from '../../model/batch.ts'
 import type { BatchBuilder, RejectReason } from '../../model/batch-builder.ts'
 import type { SeriesRef } from '../../model/series.ts'
 import { ByteCache } from '../byte-cache.ts'
+import { ToldMetadata, trimmed } from '../told-metadata.ts'
 import type { OtlpConfig } from './config.ts'
 import type { DeltaTransaction } from './delta.ts'
 import { LabelMaker, type ResourceLabels, type ScopeLabels } from './label-sets.ts'
@@ -55,17 +56,19 @@ const promTypes: Readonly<Record<MetricKind, MetricType>> = {
   summary: 'summary',
 }
 
-/** Most resources and metrics remembered; past it everything is learnt anew. */
-const mostContexts = 200_000
+/** About how much text of resources and metrics is remembered, in UTF-16 units; past it everything is learnt anew. */
+const mostText = 64 << 20
+/** What a context weighs beside its key. */
+const contextWeight = 512
 
 /** What translations have learnt: names, label sets and series that were seen before. One for all OTLP receivers. */
 export class TranslationMemory {
   readonly config: OtlpConfig
   readonly labels: LabelMaker
+  readonly metadata = new ToldMetadata()
   readonly series = new ByteCache<PointSeries>(1 << 19, 128 << 20)
   readonly #resources = new Map<string, ResourceContext | string>()
-  readonly #told = new Map<string, string>()
-  #contexts = 0
+  #text = 0
   #ids = 0
 
   constructor(config: OtlpConfig) {
@@ -80,7 +83,7 @@ export class TranslationMemory {
     const attributes = head.attributes()
     const labels = typeof attributes === 'string' ? attributes : this.labels.resource(attributes)
     const made = typeof labels === 'string' ? labels : { labels, metrics: new Map(), info: null }
-    this.#count()
+    this.#weigh(head.key)
     this.#resources.set(head.key, made)
     return made
   }
@@ -97,29 +100,19 @@ export class TranslationMemory {
       family,
       kind,
       delta: temporality === 'delta',
-      metadata: { metric: family, type: promTypes[kind], help: description, unit },
+      metadata: trimmed({ metric: family, type: promTypes[kind], help: description, unit }),
       refusal: refusalOf(head, family),
     }
-    this.#count()
+    this.#weigh(key)
     resource.metrics.set(key, made)
     return made
   }
 
-  #count(): void {
-    if (++this.#contexts < mostContexts) return
-    this.#contexts = 0
+  #weigh(key: string): void {
+    this.#text += key.length + contextWeight
+    if (this.#text < mostText) return
+    this.#text = 0
     this.#resources.clear()
-  }
-
-  /** Whether this metadata is not yet in the store as it is. */
-  isNews({ metric, type, help, unit }: Metadata): boolean {
-    return this.#told.get(metric) !== `${type}\n${unit}\n${help}`
-  }
-  /** Notes metadata as stored: call it when the batch that carries it is safe. */
-  told(batch: Batch): void {
-    if (this.#told.size > mostContexts) this.#told.clear()
-    for (const { metric, type, help, unit } of batch.metadata)
-      this.#told.set(metric, `${type}\n${unit}\n${help}`)
   }
 }
 
@@ -353,7 +346,7 @@ export class Translation implements PointSink {
     const { metadata } = this.#metric!
     if (this.#news.has(metadata.metric)) return
     this.#news.add(metadata.metric)
-    if (this.#memory.isNews(metadata)) this.#builder.metadata.push(metadata)
+    if (this.#memory.metadata.isNews(metadata)) this.#builder.metadata.push(metadata)
   }
 
   #refuse(reason: RejectReason, why: string, count = 1): void {

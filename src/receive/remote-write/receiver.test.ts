@@ -89,7 +89,7 @@ describe('remote write 1.0', () => {
       Buffer.concat([varintField(1, 1), bytesField(2, 'up'), bytesField(4, 'Up.'), bytesField(5, 's')]),
     )
     expect((await r.post(up(sample(1, nowAt), sample(-0.5, nowAt + 1)), meta)).status).toBe(204)
-    expect((await r.post(up(sample(2, nowAt + 2), sample(stale, nowAt + 3)))).status).toBe(204)
+    expect((await r.post(up(sample(2, nowAt + 2), sample(stale, nowAt + 3)), meta)).status).toBe(204)
     expect(r.samples()).toEqual({
       'up{job="höst"}@0': 1,
       'up{job="höst"}@1': -0.5,
@@ -97,6 +97,8 @@ describe('remote write 1.0', () => {
       'up{job="höst"}@3': 'stale',
     })
     expect(r.batches[0]!.metadata).toEqual([{ metric: 'up', type: 'counter', help: 'Up.', unit: 's' }])
+    // Senders repeat it every minute; it is written once.
+    expect(r.batches[1]!.metadata).toEqual([])
     expect(r.metrics.values.get('airboss_receive_samples_total{protocol="remote_write"}')).toBe(4)
   })
 

@@ -13,6 +13,7 @@ import { mediaType, textAnswer } from '../answers.ts'
 import { ByteCache } from '../byte-cache.ts'
 import { createInFlight, type InFlight } from '../in-flight.ts'
 import { receiveMetrics } from '../receive-metrics.ts'
+import { ToldMetadata, trimmed } from '../told-metadata.ts'
 import { decodeWriteRequest } from './decode.ts'
 
 export interface RemoteWriteDeps {
@@ -33,6 +34,7 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
   const { table, sink, limits, clock, log, metrics, maxBytes = 64 << 20 } = deps
   const inFlight = deps.inFlight ?? createInFlight(maxBytes * 4)
   const known = new ByteCache<SeriesRef>(1 << 20, 256 << 20)
+  const told = new ToldMetadata()
   const count = receiveMetrics(metrics, 'remote_write')
 
   const take = async (request: HandlerRequest, signal: AbortSignal): Promise<HandlerResponse> => {
@@ -48,7 +50,11 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
       const builder = new BatchBuilder(table, limits, clock.now(), Math.max(64, body.length >> 7))
       const left = decodeWriteRequest(body, builder, known)
       const samples = builder.length
-      if (samples > 0 || builder.metadata.length > 0) await sink.push(builder.build(), signal)
+      const metadata = builder.metadata.map(trimmed).filter((m) => told.isNews(m))
+      if (samples > 0 || metadata.length > 0) {
+        await sink.push({ ...builder.build(), metadata }, signal)
+        told.told(metadata)
+      }
       count.samples(samples)
       if (left.exemplars > 0) count.dropped('exemplars', left.exemplars)
       const rejections = builder.rejections

@@ -58,7 +58,8 @@ export const failureOf = (error: unknown, version: string): Failure => {
       ? error.code
       : ((error as { clickhouseCode?: number }).clickhouseCode ?? (found ? Number(found[1]) : 1002))
   const bare = message.startsWith('Code: ') ? message : `Code: ${code}. DB::Exception: ${message}`
-  const named = /\([A-Z0-9_]{4,}\)\s*$/.test(bare) || /\(version /.test(bare) ? bare : `${bare} (UNKNOWN_EXCEPTION)`
+  const named =
+    /\([A-Z0-9_]{4,}\)\s*$/.test(bare) || /\(version /.test(bare) ? bare : `${bare} (UNKNOWN_EXCEPTION)`
   const text = /\(version [^)]*\)/.test(named) ? named : `${named} (version ${version} (official build))`
   return { code, text, status: statuses[code] ?? 500 }
 }

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { systemClock } from '../../lib/clock.ts'
 import { createFront, type Front } from './front.ts'
 import { openSessions, type Sessions } from './sessions.ts'
 
@@ -20,7 +21,7 @@ export interface EngineOptions {
 
 export type EngineMessage =
   | { readonly kind: 'listening'; readonly port: number }
-  | { readonly kind: 'failed'; readonly message: string; readonly locked: boolean }
+  | { readonly kind: 'failed'; readonly message: string }
 
 const tell = (message: EngineMessage): Promise<void> =>
   new Promise((resolve) => (process.connected ? process.send!(message, () => resolve()) : resolve()))
@@ -41,11 +42,17 @@ const open = async (options: EngineOptions): Promise<{ sessions: Sessions; front
   const sessions = openSessions(options)
   const never = new AbortController().signal
   const lease = await sessions.acquire('control', never)
-  const row = (await lease.session.queryAsync('SELECT version(), timezone()', { format: 'TabSeparated' })).text()
+  const row = (
+    await lease.session.queryAsync('SELECT version(), timezone()', { format: 'TabSeparated' })
+  ).text()
   lease.release()
   const [version = '', timezone = 'UTC'] = row.trim().split('\t')
   const front = createFront({
-    sessions,
+    runner: {
+      sessions,
+      clock: systemClock,
+      warn: (message, error) => console.error(`${message}: ${String(error)}`),
+    },
     user: options.user,
     password: options.password,
     version,
@@ -68,10 +75,13 @@ const main = async (): Promise<void> => {
   // The parent decides when the engine ends: a Ctrl-C reaches the whole process group.
   process.on('SIGINT', () => {})
   try {
-    const options = JSON.parse(process.env['AIRBOSS_ENGINE'] ?? '{}') as EngineOptions
-    delete process.env['AIRBOSS_ENGINE']
+    const { AIRBOSS_ENGINE: given } = process.env
+    const options = JSON.parse(given ?? '{}') as EngineOptions
+    Reflect.deleteProperty(process.env, 'AIRBOSS_ENGINE')
     const { sessions, front } = await open(options)
-    const server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 0 }, front.handle)
+    const server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 0 }, (request, response) =>
+      front.handle(request, response),
+    )
     server.listen(0, '127.0.0.1', () => {
       const address = server.address()
       const port = typeof address === 'object' && address ? address.port : 0
@@ -92,7 +102,7 @@ const main = async (): Promise<void> => {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     dropFiles()
-    await tell({ kind: 'failed', message, locked: /lock/i.test(message) })
+    await tell({ kind: 'failed', message })
     process.exit(3)
   }
 }

@@ -1,5 +1,8 @@
 // Runs one parsed statement in the engine: settings into its SETTINGS clause, parameters on its connection, answers piece by piece.
+import type { Clock } from '../../lib/clock.ts'
+import { duration } from '../../lib/time.ts'
 import { headerOf } from './formats.ts'
+import { isReading } from './run-kinds.ts'
 import type { Lane, Lease, Sessions } from './sessions.ts'
 import type { Insert, Read, Statement } from './statement.ts'
 import { isWord, quote, SqlError } from './tokens.ts'
@@ -16,10 +19,12 @@ export interface Job {
   readonly mark: string
 }
 
-const reading = new Set(['SELECT', 'WITH', 'SHOW', 'DESCRIBE', 'DESC', 'EXISTS', 'EXPLAIN', 'CHECK', 'FROM'])
-
-/** Whether a statement only reads. */
-export const isReading = (statement: Statement): boolean => reading.has(statement.verb)
+/** What statements are run with. */
+export interface Runner {
+  readonly sessions: Sessions
+  readonly clock: Clock
+  readonly warn: (message: string, error: unknown) => void
+}
 
 const settingsText = (job: Job, own: ReadonlySet<string>, text: string): string => {
   const clauses = text ? [text] : []
@@ -60,7 +65,7 @@ const sessionBound = (statement: Statement): boolean =>
 const laneOf = (statement: Statement): Lane => {
   if (statement.kind === 'insert') return statement.select ? 'define' : 'insert'
   if (statement.verb === 'KILL') return 'control'
-  return isReading(statement) ? 'read' : 'define'
+  return isReading(statement.verb) ? 'read' : 'define'
 }
 
 const bind = async (lease: Lease, job: Job): Promise<void> => {
@@ -102,24 +107,25 @@ const canStream = (read: Read, format: string): boolean =>
   !read.tokens.some((t) => isWord(t, 'TOTALS'))
 
 /** Keeps asking until the statement has ended: a kill that comes before the statement is listed finds nothing. */
-const killUntil = async (sessions: Sessions, mark: string, ended: () => boolean): Promise<void> => {
+const killUntil = async ({ sessions, clock }: Runner, mark: string, ended: () => boolean): Promise<void> => {
   for (let tries = 0; !ended() && tries < 300; tries++) {
     await sessions.kill(mark)
-    if (!ended()) await new Promise((resolve) => setTimeout(resolve, Math.min(20 * (tries + 1), 500)))
+    if (!ended()) await clock.sleep(duration(Math.min(20 * (tries + 1), 500)))
   }
 }
 
 /** Runs a job and yields its answer. Leaving the loop early, or `signal`, kills it. Engine errors are thrown as they are. */
-export async function* runJob(sessions: Sessions, job: Job, signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* runJob(runner: Runner, job: Job, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const { sessions } = runner
   const { statement } = job
   const lease = sessionBound(statement)
     ? sessions.scratch()
     : await sessions.acquire(laneOf(statement), signal)
   let ended = false
   const kill = (): void => {
-    killUntil(sessions, job.mark, () => ended).catch((error: unknown) => {
-      console.error(JSON.stringify({ level: 'warn', msg: 'a query could not be killed', error: String(error) }))
-    })
+    killUntil(runner, job.mark, () => ended).catch((error: unknown) =>
+      runner.warn('a query could not be killed', error),
+    )
   }
   signal.addEventListener('abort', kill, { once: true })
   try {

@@ -36,7 +36,10 @@ class LanePool {
     if (slot) return Promise.resolve(this.#lease(slot))
     if (this.#waiting.length >= this.#most)
       return Promise.reject(
-        new SqlError(202, `Too many simultaneous queries. ${this.#most} wait already. (TOO_MANY_SIMULTANEOUS_QUERIES)`),
+        new SqlError(
+          202,
+          `Too many simultaneous queries. ${this.#most} wait already. (TOO_MANY_SIMULTANEOUS_QUERIES)`,
+        ),
       )
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {

@@ -45,6 +45,9 @@ const paramsOf = (tokens: readonly Token[]): Set<string> => {
   return names
 }
 
+/** Names of the substitutions in a piece of SQL. */
+export const paramsIn = (sql: string): Set<string> => paramsOf(tokensOf(sql))
+
 /** Names assigned in SETTINGS clauses: `SETTINGS a = 1, b = 2`. */
 const settingsIn = (tokens: readonly Token[]): Set<string> => {
   const names = new Set<string>()

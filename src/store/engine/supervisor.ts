@@ -226,7 +226,11 @@ class EngineProcess implements Engine {
         .then((answer) => answer.status === 200)
         .catch(() => false)
       if (this.#child !== child || this.#stopping) return
-      if (good !== this.#answers) log.warn({ pid: child.pid }, good ? 'embedded engine answers again' : 'embedded engine does not answer')
+      if (good !== this.#answers)
+        log.warn(
+          { pid: child.pid },
+          good ? 'embedded engine answers again' : 'embedded engine does not answer',
+        )
       this.#mark(good)
       silentSince = good ? null : (silentSince ?? asked)
       if (silentSince !== null && clock.monotonic() - silentSince > stalledFor) {
