@@ -1,8 +1,8 @@
 // Turns tokens and reported costs that pass by into cost rows and one counter of dollars, each thing once.
 import { type Clock, every } from '../lib/clock.ts'
-import { messageOf } from '../lib/errors.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
+import { createGate } from '../lib/gate.ts'
 import type { Logger } from '../lib/log.ts'
-import { createMutex } from '../lib/mutex.ts'
 import { RecentIds } from '../lib/recent-ids.ts'
 import { type Duration, instant, minute, second } from '../lib/time.ts'
 import type { Batch, CostRow } from '../model/batch.ts'
@@ -51,7 +51,7 @@ class Pricer implements Sink, Producer, Service {
   readonly #totals: Cumulative
   readonly #seen = new RecentIds(remembered)
   readonly #watch: TokenWatch
-  readonly #one = createMutex()
+  readonly #one = createGate(1)
   readonly #stop = new AbortController()
   readonly #unpriced: Counter
   readonly #said = new Set<string>()
@@ -71,7 +71,7 @@ class Pricer implements Sink, Producer, Service {
 
   start(): Promise<void> {
     const { clock, log } = this.#deps
-    every(clock, heartbeat, () => this.#one.run(() => this.#beat()), {
+    every(clock, heartbeat, () => this.#one(() => this.#beat()), {
       signal: this.#stop.signal,
       failed: (error) => log.warn({ why: messageOf(error) }, 'cost counters not written'),
     })
@@ -80,13 +80,14 @@ class Pricer implements Sink, Producer, Service {
 
   async drain(): Promise<void> {
     this.#stop.abort()
-    await this.#one.idle()
+    // What came before has had its turn.
+    await this.#one(() => Promise.resolve())
   }
 
   push(batch: Batch, signal: AbortSignal): Promise<void> {
     if (batch.costs.length === 0 && !this.#watch.concerns(batch)) return this.#deps.sink.push(batch, signal)
-    return this.#one.run(async () => {
-      signal.throwIfAborted()
+    return this.#one(async () => {
+      if (signal.aborted) throw new AppError('canceled', 'the request was canceled before it was priced')
       await this.#price(batch, signal)
     })
   }

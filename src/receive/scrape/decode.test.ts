@@ -177,7 +177,7 @@ test('a failed scrape leaves what was live to be ended', () => {
 })
 
 test('sample_limit refuses the whole scrape', () => {
-  expect(() => kit(2).read('a 1\nb 1\nc 1\n')).toThrow('more than 2 samples')
+  expect(() => kit(2).read('a 1\nb 1\nc 1\n')).toThrow('3 samples after relabelling, more than 2')
 })
 
 test('any text is read or refused with its line, never anything else', () => {

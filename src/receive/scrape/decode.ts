@@ -53,6 +53,8 @@ export class ScrapeDecoder {
   /** The last scrape that was taken, 0 when it failed or there was none. */
   #good = 0
   readonly #metadata = new MetadataLines()
+  /** Counts of the last body, also of one that was refused. */
+  counts: DecodeCounts = { scraped: 0, kept: 0, added: 0 }
 
   constructor(options: DecodeOptions) {
     this.#options = options
@@ -64,14 +66,19 @@ export class ScrapeDecoder {
    */
   decode(text: string, format: Format, builder: BatchBuilder, at: number): DecodeCounts {
     const scan = new Scan(text, format, builder, at, ++this.#scrape)
+    scan.limit = this.#options.sampleLimit()
     const order: Entry[] = []
     this.#metadata.begin(format)
     try {
       this.#lines(scan, order)
       if (format === 'openmetrics' && !scan.ended)
         throw new LineError('the body ends without # EOF; it was cut off')
+      this.#checkLimit(scan)
     } catch (error) {
       for (const entry of order) if (entry.live === scan.number) entry.live = entry.before
+      // The counts are told for a scrape that failed too, as Prometheus does: with the sample a limit refused, without a line that is wrong.
+      const half = scan.inSample && !(error instanceof LineError) ? 1 : 0
+      this.counts = { scraped: scan.scraped + half, kept: scan.kept, added: 0 }
       if (error instanceof LineError) throw new AppError('bad_data', `line ${scan.line}: ${error.message}`)
       throw error
     }
@@ -80,7 +87,17 @@ export class ScrapeDecoder {
     this.#good = scan.number
     this.#metadata.flush(builder)
     this.#evict()
-    return { scraped: scan.scraped, kept: scan.kept, added: scan.added }
+    this.counts = { scraped: scan.scraped, kept: scan.kept, added: scan.added }
+    return this.counts
+  }
+
+  #checkLimit(scan: Scan): void {
+    const { limit } = scan
+    if (limit === 0 || scan.kept <= limit) return
+    throw new AppError(
+      'limit_exceeded',
+      `${scan.kept} samples after relabelling, more than ${limit}; raise sample_limit or drop series with metric_relabel_configs`,
+    )
   }
 
   #lines(scan: Scan, order: Entry[]): void {
@@ -114,6 +131,7 @@ export class ScrapeDecoder {
 
   #sample(scan: Scan, from: number, to: number, order: Entry[]): void {
     const { text } = scan
+    scan.inSample = true
     const expected = this.#order[order.length]
     let entry: Entry
     let end: number
@@ -133,19 +151,14 @@ export class ScrapeDecoder {
     order.push(entry)
     scan.values(end, to)
     scan.scraped++
-    if (entry.ref === dropped) return
-    this.#keep(scan, entry)
+    scan.inSample = false
+    if (entry.ref !== dropped) this.#keep(scan, entry)
   }
 
   #keep(scan: Scan, entry: Entry): void {
     scan.kept++
-    const limit = this.#options.sampleLimit()
-    if (limit > 0 && scan.kept > limit) {
-      throw new AppError(
-        'limit_exceeded',
-        `more than ${limit} samples after relabelling; raise sample_limit or drop series with metric_relabel_configs`,
-      )
-    }
+    // Past the limit samples are only counted, so that the error can say how many there are.
+    if (scan.limit > 0 && scan.kept > scan.limit) return
     if (entry.seen !== scan.number && entry.seen !== scan.number - 1) scan.added++
     entry.seen = scan.number
     if (entry.ref === refused) {
@@ -222,6 +235,8 @@ class Scan {
   readonly number: number
   line = 0
   ended = false
+  inSample = false
+  limit = 0
   scraped = 0
   kept = 0
   added = 0

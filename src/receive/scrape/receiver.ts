@@ -127,7 +127,11 @@ class Loop {
     let problem = ''
     try {
       const got = await fetchTarget(this.target, this.#deps.send, clock, this.#stop.signal)
-      counts = this.#decoder.decode(got.text, got.format, builder, at)
+      try {
+        this.#decoder.decode(got.text, got.format, builder, at)
+      } finally {
+        counts = this.#decoder.counts
+      }
     } catch (error) {
       if (this.#stop.signal.aborted) return
       problem = messageOf(error)
