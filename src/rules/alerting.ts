@@ -31,9 +31,9 @@ export interface AlertTiming {
 }
 
 /** How long a resolved alert is remembered and sent again. */
-export const resolvedRetention = duration(15 * 60_000)
+const resolvedRetention = duration(15 * 60_000)
 /** An alert that goes on is sent again after this. */
-export const resendDelay = duration(60_000)
+const resendDelay = duration(60_000)
 
 const born = (match: Match, now: Instant): AlertEntry => ({
   labels: match.labels,

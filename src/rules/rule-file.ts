@@ -26,7 +26,7 @@ const groupSchema = z.strictObject({
   rules: listSchema(ruleSchema),
 })
 /** A rule file, its scalars as text; an empty one has no groups. */
-export const ruleFileSchema = z.strictObject({ groups: listSchema(groupSchema) })
+const ruleFileSchema = z.strictObject({ groups: listSchema(groupSchema) })
 
 type FileRule = z.output<typeof ruleSchema>
 
@@ -40,7 +40,7 @@ interface CheckedRule {
   /** The rule's labels with the group's behind them; values of an alerting rule are templates. */
   readonly labels: Readonly<Record<string, string>>
 }
-export interface RecordingRule extends CheckedRule {
+interface RecordingRule extends CheckedRule {
   readonly kind: 'recording'
 }
 export interface AlertingRule extends CheckedRule {

@@ -49,7 +49,7 @@ const testSchema = z.strictObject({
   external_url: textSchema.default(''),
 })
 /** promtool's unit test file, its scalars as text. */
-export const ruleTestFileSchema = z.strictObject({
+const ruleTestFileSchema = z.strictObject({
   rule_files: listSchema(textSchema),
   evaluation_interval: durationSchema.default(minute),
   group_eval_order: listSchema(textSchema),
