@@ -45,7 +45,7 @@ export interface AlertTexts {
   readonly annotations: Readonly<Record<string, string>>
 }
 
-export interface TemplateData {
+interface TemplateData {
   /** Labels of the result, with its name. */
   readonly labels: Labels
   readonly value: number

@@ -1,6 +1,6 @@
 // The life of an alert, pure: pending, firing, kept firing, resolved; what is due to be sent; what is written as series.
 import { type Duration, duration, type Instant, plus } from '../lib/time.ts'
-import { type Labels, labelOf, withLabels } from '../model/labels.ts'
+import { type Labels, withLabels } from '../model/labels.ts'
 
 export interface AlertEntry {
   /** With `alertname`; fixed for the alert's life. */
@@ -31,9 +31,9 @@ export interface AlertTiming {
 }
 
 /** How long a resolved alert is remembered and sent again. */
-export const resolvedRetention = duration(15 * 60_000)
+const resolvedRetention = duration(15 * 60_000)
 /** An alert that goes on is sent again after this. */
-export const resendDelay = duration(60_000)
+const resendDelay = duration(60_000)
 
 const born = (match: Match, now: Instant): AlertEntry => ({
   labels: match.labels,
@@ -200,5 +200,3 @@ export const restoredActiveAt = (
   if (remaining < grace) return plus(now, grace - hold)
   return plus(activeAt, now - lastSampleAt)
 }
-
-export const alertNameOf = (entry: AlertEntry): string => labelOf(entry.labels, 'alertname')

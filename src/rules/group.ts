@@ -1,6 +1,5 @@
 // Rule groups, pure: when they are evaluated, and which rules survive a reload.
 import { hash64 } from '../lib/hash.ts'
-import { type Duration, type Instant, instant } from '../lib/time.ts'
 import type { Rule, RuleGroup } from './rule-file.ts'
 
 export const groupKey = (group: Pick<RuleGroup, 'file' | 'name'>): string => `${group.file};${group.name}`
@@ -8,10 +7,6 @@ export const groupKey = (group: Pick<RuleGroup, 'file' | 'name'>): string => `${
 /** Where in its interval a group is evaluated: spread by a hash of file and name, the same after every restart. */
 export const groupOffset = (group: Pick<RuleGroup, 'file' | 'name' | 'interval'>): number =>
   Number(BigInt(`0x${hash64([group.file, group.name])}`) % BigInt(group.interval))
-
-/** The evaluation time at or before `now`: a multiple of the interval plus the group's offset. */
-export const evaluationAt = (now: Instant, interval: Duration, offset: number): Instant =>
-  instant(Math.floor((now - offset) / interval) * interval + offset)
 
 /** What makes two versions of a rule the same one, so that its state goes on: kind, name and labels. */
 export const ruleIdentity = (rule: Rule): string =>

@@ -40,6 +40,7 @@ export const createQueryGate = ({
     else free++
   }
   const enter = async (signal: AbortSignal): Promise<void> => {
+    if (signal.aborted) throw new AppError('canceled', 'the query was stopped')
     if (free > 0) {
       free--
       return

@@ -6,40 +6,27 @@ import { type Duration, duration } from '../lib/time.ts'
 import { type Problem, parseYaml, problemsError, problemsOf, type YamlText } from '../lib/yaml.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import { compileAlertTemplate } from './alert-template.ts'
-
-const text = z.union([z.string(), z.number(), z.boolean()]).transform(String)
-const texts = z
-  .record(z.string(), z.union([text, z.null().transform(() => '')]))
-  .nullish()
-  .transform((v) => v ?? {})
+import { listSchema, textSchema, textsSchema, wholeSchema } from './yaml-text.ts'
 
 const ruleSchema = z.strictObject({
-  record: text.optional(),
-  alert: text.optional(),
-  expr: text,
+  record: textSchema.optional(),
+  alert: textSchema.optional(),
+  expr: textSchema,
   for: durationSchema.optional(),
   keep_firing_for: durationSchema.optional(),
-  labels: texts,
-  annotations: texts,
+  labels: textsSchema,
+  annotations: textsSchema,
 })
 const groupSchema = z.strictObject({
-  name: text,
+  name: textSchema,
   interval: durationSchema.optional(),
   query_offset: durationSchema.optional(),
-  limit: z.int().min(0).default(0),
-  labels: texts,
-  rules: z
-    .array(ruleSchema)
-    .nullish()
-    .transform((v) => v ?? []),
+  limit: wholeSchema.default(0),
+  labels: textsSchema,
+  rules: listSchema(ruleSchema),
 })
-/** A rule file; an empty one has no groups. */
-export const ruleFileSchema = z.strictObject({
-  groups: z
-    .array(groupSchema)
-    .nullish()
-    .transform((v) => v ?? []),
-})
+/** A rule file, its scalars as text; an empty one has no groups. */
+const ruleFileSchema = z.strictObject({ groups: listSchema(groupSchema) })
 
 type FileRule = z.output<typeof ruleSchema>
 
@@ -53,7 +40,7 @@ interface CheckedRule {
   /** The rule's labels with the group's behind them; values of an alerting rule are templates. */
   readonly labels: Readonly<Record<string, string>>
 }
-export interface RecordingRule extends CheckedRule {
+interface RecordingRule extends CheckedRule {
   readonly kind: 'recording'
 }
 export interface AlertingRule extends CheckedRule {
@@ -188,8 +175,8 @@ export const readRuleFile = (
   querier: Pick<Querier, 'check'>,
   defaults: RuleFileDefaults,
 ): RuleGroup[] => {
-  const yaml = parseYaml(source, file)
-  const parsed = ruleFileSchema.safeParse(yaml.value ?? {})
+  const yaml = parseYaml(source, file, 'failsafe')
+  const parsed = ruleFileSchema.safeParse(yaml.value || {})
   if (!parsed.success) throw problemsError(problemsOf(yaml, parsed.error))
   const check = new Check(yaml, querier)
   const names = new Set<string>()

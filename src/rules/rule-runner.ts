@@ -1,5 +1,5 @@
 // One rule at work: its query, its alerts or recorded series, its health.
-import type { Clock } from '../lib/clock.ts'
+import { breathe, type Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Duration, duration, type Instant, instant } from '../lib/time.ts'
@@ -40,6 +40,9 @@ export interface RuleRunnerDeps {
   /** How long handing alerts on may take. */
   readonly sendTimeout: Duration
 }
+
+/** After so many alerts others get a turn of the event loop: some milliseconds. */
+const breath = 256
 
 /** What a rule carries from one version of its group to the next. */
 export interface RuleMemory {
@@ -200,6 +203,7 @@ export class RuleRunner {
     const keys = new Set<string>()
     for (const [i, result] of samples.labels.entries()) {
       const value = samples.values[i]!
+      if (i % breath === breath - 1) await breathe()
       const texts = await this.#templates!.render({ labels: result, value }, context)
       const labels = alertLabels(result, texts.labels, rule.name)
       const key = labelsKey(labels)

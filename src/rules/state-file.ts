@@ -63,7 +63,7 @@ const plain = (_: string, value: unknown): unknown =>
   typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 
 /** Writes the file whole: aside, to disk, then in place. */
-export const saveState = async (path: string, groups: SavedGroups): Promise<void> => {
+const saveState = async (path: string, groups: SavedGroups): Promise<void> => {
   await mkdir(dirname(path), { recursive: true })
   const aside = `${path}.new`
   const file = await open(aside, 'w')
@@ -82,27 +82,18 @@ export const saveState = async (path: string, groups: SavedGroups): Promise<void
   }
 }
 
-/** Saves what `current` gives; calls while a save is under way share the next one. */
+/** Saves what `current` gives, one save at a time; calls while one is under way share the next. */
 export const createSaver = (path: string, current: () => SavedGroups): (() => Promise<void>) => {
-  let running: Promise<void> | null = null
-  let next: Promise<void> | null = null
+  let last: Promise<void> = Promise.resolve()
+  let waiting: Promise<void> | null = null
   return () => {
-    if (next) return next
-    const run = async (): Promise<void> => {
-      next = null
+    if (waiting) return waiting
+    const mine = last.then(async () => {
+      waiting = null
       await saveState(path, current())
-    }
-    if (!running) {
-      running = run().finally(() => {
-        running = null
-      })
-      return running
-    }
-    next = running.then(run, run)
-    const mine = next
-    running = mine.finally(() => {
-      if (running === mine) running = null
     })
+    waiting = mine
+    last = mine.catch(() => {})
     return mine
   }
 }

@@ -1,4 +1,5 @@
 // The functions that Prometheus gives to alert templates.
+import { escapeQuery } from '../lib/template/builtins.ts'
 import { formatFloat } from '../lib/template/float.ts'
 import { goTime } from '../lib/template/go-time.ts'
 import { sprintf } from '../lib/template/printf.ts'
@@ -52,7 +53,7 @@ const scale = (
 }
 
 /** 1234567 → `1.235M`, 0.0123 → `12.3m`. */
-export const humanize = (input: unknown): string => {
+const humanize = (input: unknown): string => {
   const value = numberOf(input)
   if (value === 0 || !Number.isFinite(value)) return sprintf('%.4g', [value])
   const [rest, prefix] =
@@ -63,7 +64,7 @@ export const humanize = (input: unknown): string => {
 }
 
 /** 1536 → `1.5ki`. */
-export const humanize1024 = (input: unknown): string => {
+const humanize1024 = (input: unknown): string => {
   const value = numberOf(input)
   if (Math.abs(value) <= 1 || !Number.isFinite(value)) return sprintf('%.4g', [value])
   const prefixes = ['ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei', 'Zi', 'Yi']
@@ -72,7 +73,7 @@ export const humanize1024 = (input: unknown): string => {
 }
 
 /** Seconds → `1d 2h 3m 4s`, `12.5s`, `3.2ms`. */
-export const humanizeDuration = (input: unknown): string => {
+const humanizeDuration = (input: unknown): string => {
   const value = numberOf(input)
   if (!Number.isFinite(value)) return sprintf('%.4g', [value])
   if (value === 0) return '0s'
@@ -114,13 +115,13 @@ const secondsOf = (text: unknown): number => {
 }
 
 /** Host of `host:port` or `[v6]:port`; anything else as it is. */
-export const stripPort = (hostPort: string): string => {
+const stripPort = (hostPort: string): string => {
   const found = /^(?:\[([^\]]*)\]|([^:[\]]*)):[^:]*$/.exec(hostPort)
   return found ? (found[1] ?? found[2])! : hostPort
 }
 
 /** `web1.example.org:80` → `web1:80`; addresses keep all. */
-export const stripDomain = (hostPort: string): string => {
+const stripDomain = (hostPort: string): string => {
   const host = stripPort(hostPort)
   const port = host === hostPort ? '' : hostPort.slice(hostPort.lastIndexOf(':'))
   if (/^\d+(\.\d+){3}$/.test(host) || host.includes(':')) return hostPort
@@ -177,7 +178,7 @@ export const prometheusFunctions = (context: TemplateContext) => ({
   stripPort,
   stripDomain,
   safeHtml: (text: unknown) => text,
-  urlQueryEscape: (text: unknown) => encodeURIComponent(String(text)).replaceAll('%20', '+'),
+  urlQueryEscape: (text: unknown) => escapeQuery(String(text)),
   graphLink: explorePath,
   tableLink: (expr: string) => `${explorePath(expr)}&view=table`,
   externalURL: () => context.externalURL,

@@ -19,14 +19,14 @@ export type Elements = readonly (readonly [labels: Record<string, string>, value
 /** What an expression answers at a time; an Error is thrown, 'hang' never answers. */
 export type Script = Record<string, (at: Instant) => Elements | Value | Error | 'hang'>
 
-export const vectorOf = (at: Instant, elements: Elements): Value => ({
+const vectorOf = (at: Instant, elements: Elements): Value => ({
   kind: 'vector',
   at,
   labels: elements.map(([l]): Labels => labelsOf(l)),
   values: Float64Array.from(elements, ([, v]) => v),
 })
 
-export const scriptedQuerier = (script: Script): Querier & { readonly asked: string[] } => {
+const scriptedQuerier = (script: Script): Querier & { readonly asked: string[] } => {
   const asked: string[] = []
   return {
     asked,

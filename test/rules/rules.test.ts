@@ -1,10 +1,11 @@
 // Rules at work: groups under a clock moved by hand, alerts sent, series written, state kept over restarts and reloads.
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { duration } from '../../src/lib/time.ts'
 import { labelsOf } from '../../src/model/labels.ts'
+import { SeriesTable } from '../../src/model/series.ts'
 import { groupOffset } from '../../src/rules/group.ts'
 import { FakeClock } from '../kit/clock.ts'
 import { type Elements, type RuleStage, ruleStage, type Script, startAt } from '../kit/rule-script.ts'
@@ -381,5 +382,54 @@ it('renders with queries of its own, and says in place what cannot be rendered',
     c: '<error expanding template: template c:1:19: error calling first: first() called on a query without a result>',
     d: '<3>',
   })
+  await stage.rules.drain()
+})
+
+it('keeps two versions of an agent apart by the text of their labels, and takes group labels', async () => {
+  const stage = await ruleStage(
+    { down: () => [[{}, 1]] },
+    file(
+      '- record: rec\n  expr: down\n  labels: { version: 1.10, flag: yes }\n- alert: A\n  expr: down\n  labels: { team: own }',
+      '    labels: { team: ops }\n',
+    ),
+  )
+  await minutes(stage, 1)
+  expect(stage.written[0]).toMatch(/^rec\{flag="yes", team="ops", version="1.10"\}/)
+  expect(stage.rules.alertsList()[0]?.labels).toEqual(['alertname', 'A', 'team', 'own'])
+  await stage.rules.drain()
+})
+
+it('adds external labels to what it tells, not to what it writes', async () => {
+  const stage = await ruleStage({ down: () => down }, file(downFor('0s')), {
+    deps: { externalLabels: { site: 'lab', host: 'no' } },
+  })
+  await minutes(stage, 1)
+  expect(stage.sent[0]?.[0]?.labels).toEqual({ site: 'lab', host: 'a', alertname: 'Down', severity: 'page' })
+  expect(stage.written.some((w) => w.includes('lab'))).toBe(false)
+  await stage.rules.drain()
+})
+
+it('says when series do not fit any more, and tells alerts all the same', async () => {
+  const stage = await ruleStage({ down: () => down }, file(downFor('0s')), {
+    deps: { table: new SeriesTable(0) },
+  })
+  await minutes(stage, 1)
+  expect(stage.sent).toHaveLength(1)
+  expect(stage.rules.groups()[0]?.rules[0]).toMatchObject({
+    health: 'err',
+    state: 'firing',
+    lastError: expect.stringContaining('limit of series'),
+  })
+  await stage.rules.drain()
+})
+
+it('reads every shipped pack', async () => {
+  const folder = new URL('../../rules/', import.meta.url)
+  const packs = readdirSync(folder).filter((f) => f.endsWith('.yaml'))
+  const stage = await ruleStage(
+    {},
+    Object.fromEntries(packs.map((f) => [f, readFileSync(new URL(f, folder), 'utf8')])),
+  )
+  expect(stage.rules.groups().length).toBeGreaterThanOrEqual(9)
   await stage.rules.drain()
 })
