@@ -18,13 +18,11 @@ import { instant } from '../../src/lib/time.ts'
 import { readYaml } from '../../src/lib/yaml.ts'
 import { channelKinds, createChannels, globalHttpSchema } from '../../src/notify/channels.ts'
 import { ackKeyFile, createAckSigner } from '../../src/oncall/ack-link.ts'
-import { oncallReceiverSchema, oncallSchema } from '../../src/oncall/config.ts'
+import { oncallKind, oncallSchema } from '../../src/oncall/config.ts'
 import { createOncall, type Oncall } from '../../src/oncall/oncall.ts'
 import { FakeClock } from './clock.ts'
 import { memoryLedger } from './memory-ledger.ts'
 import { fakeMetrics } from './metrics.ts'
-
-const oncallKind = { name: 'oncall', schema: () => oncallReceiverSchema, sendResolved: true }
 
 export interface HookCall {
   readonly path: string
