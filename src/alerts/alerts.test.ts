@@ -296,6 +296,8 @@ describe('kill -9', () => {
     await r.fire({ unit: 'a' })
     await r.clock.advance(30 * s)
     await r.kill(60 * min)
+    // The rules need a while until they can say that it still fires.
+    await r.clock.advance(min)
     await keepFiring(r, ['a'], 30 * min)
     expect(r.told()).toEqual(['r firing (first notification): a=firing'])
   })
