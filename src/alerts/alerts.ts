@@ -21,7 +21,7 @@ import { makeRoutes, type Route } from './route.ts'
 import { showAlerts, showGroups, type View } from './shown.ts'
 import { createSilences, type Silences } from './silence.ts'
 import { AlertState } from './state.ts'
-import { Teller, toldKey } from './teller.ts'
+import { Teller, toldKey, type UnderWay } from './teller.ts'
 
 export interface AlertsLimits {
   readonly alerts: number
@@ -66,7 +66,7 @@ class AlertRoom implements Alerts {
   readonly #state: AlertState
   readonly #silences: Silences
   readonly #limits: AlertsLimits
-  readonly #under = new Map<string, { again: boolean }>()
+  readonly #under: UnderWay = new Map()
   readonly #stop = new AbortController()
   readonly #received
   readonly #limited

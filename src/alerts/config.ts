@@ -225,20 +225,20 @@ const secretKeys = new Set([
   'password',
   'credentials',
   'bearer_token',
-  'url',
-  'webhook',
+  'secrets',
 ])
+/** A webhook's address is a secret, but clients that read the text want a URL in its place. */
+const hiddenURL = 'http://secret.invalid/'
 
 /** The document with every secret's text replaced, for showing. */
-const hide = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(hide)
+const hide = (value: unknown, key = '', list = ''): unknown => {
+  if (typeof value === 'string') {
+    if (secretKeys.has(key)) return '<secret>'
+    return key === 'url' && list === 'webhook_configs' ? hiddenURL : value
+  }
+  if (Array.isArray(value)) return value.map((item) => hide(item, key, key))
   if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, v]) => [
-      key,
-      secretKeys.has(key) && typeof v === 'string' ? '<secret>' : hide(v),
-    ]),
-  )
+  return Object.fromEntries(Object.entries(value).map(([name, v]) => [name, hide(v, name, list)]))
 }
 
 /** Reads the file's text; throws `bad_data` with every problem as `file:line: path: what and how to mend it`. */

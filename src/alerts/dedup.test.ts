@@ -3,8 +3,13 @@ import { type Instant, minute } from '../lib/time.ts'
 import { needsUpdate } from './dedup.ts'
 
 const told = (firing: string[], resolved: string[] = [], at = 0) => ({ firing, resolved, at: at as Instant })
-const ask = (t: ReturnType<typeof told> | null, firing: string[], resolved: string[] = [], at = 1000, sendResolved = true) =>
-  needsUpdate(t, { firing, resolved }, { sendResolved, repeatInterval: minute, at: at as Instant })
+const ask = (
+  t: ReturnType<typeof told> | null,
+  firing: string[],
+  resolved: string[] = [],
+  at = 1000,
+  sendResolved = true,
+) => needsUpdate(t, { firing, resolved }, { sendResolved, repeatInterval: minute, at: at as Instant })
 
 test.each([
   ['nothing told, one fires', ask(null, ['a']), 'first notification'],
@@ -16,7 +21,11 @@ test.each([
   ['one more', ask(told(['a']), ['a', 'b']), 'new alerts in group'],
   ['one instead of another', ask(told(['a']), ['b'], ['a']), 'new alerts in group'],
   ['all resolved', ask(told(['a']), [], ['a']), 'all alerts resolved'],
-  ['all resolved clears the record where resolves are not sent', ask(told(['a']), [], ['a'], 1, false), 'all alerts resolved'],
+  [
+    'all resolved clears the record where resolves are not sent',
+    ask(told(['a']), [], ['a'], 1, false),
+    'all alerts resolved',
+  ],
   ['all resolved, told already', ask(told([], ['a']), [], ['a']), null],
   ['fired and resolved between two looks', ask(told([], ['a']), [], ['b']), null],
   ['fires again after all were resolved', ask(told([], ['a']), ['a']), 'first notification'],

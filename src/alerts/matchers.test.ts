@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { matcherTest, parseMatchers, printMatcher, printMatchers, sortMatchers } from './matchers.ts'
 
-const printed = (text: string, mode?: 'utf8' | 'classic') => parseMatchers(text, mode).map(printMatcher).join(' ')
+const printed = (text: string, mode?: 'utf8' | 'classic') =>
+  parseMatchers(text, mode).map(printMatcher).join(' ')
 
 describe('utf-8 matchers', () => {
   test.each([

@@ -1,5 +1,5 @@
 // Two reports about one alert become one.
-import type { Instant } from '../lib/time.ts'
+import { type Instant, instant } from '../lib/time.ts'
 import { type Alert, isResolved } from '../model/alert.ts'
 
 export interface HeldAlert extends Alert {
@@ -17,7 +17,7 @@ export const mergeAlerts = (old: HeldAlert, next: HeldAlert, now: Instant): Held
     (next.endsAt > old.startsAt && next.endsAt < old.endsAt) ||
     (next.startsAt > old.startsAt && next.startsAt < old.endsAt)
   if (!overlaps) return next
-  const startsAt = old.startsAt < next.startsAt ? old.startsAt : next.startsAt
+  const startsAt = instant(Math.min(old.startsAt, next.startsAt))
   const keepOld = isResolved(next, now)
     ? isResolved(old, now) && old.endsAt > next.endsAt
     : old.endsAt > next.endsAt && !old.timeout

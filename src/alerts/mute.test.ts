@@ -57,8 +57,17 @@ describe('an interval', () => {
 
 test('a route is muted by its mute intervals, and outside its active ones', () => {
   const intervals = new Map([
-    ['weekend', namedIntervalSchema.parse({ name: 'weekend', time_intervals: [{ weekdays: ['saturday', 'sunday'] }] })],
-    ['day', namedIntervalSchema.parse({ name: 'day', time_intervals: [{ times: [{ start_time: '08:00', end_time: '20:00' }] }] })],
+    [
+      'weekend',
+      namedIntervalSchema.parse({ name: 'weekend', time_intervals: [{ weekdays: ['saturday', 'sunday'] }] }),
+    ],
+    [
+      'day',
+      namedIntervalSchema.parse({
+        name: 'day',
+        time_intervals: [{ times: [{ start_time: '08:00', end_time: '20:00' }] }],
+      }),
+    ],
   ])
   const by = (mute: string[], active: string[], at: string) =>
     mutedBy({ muteIntervals: mute, activeIntervals: active }, intervals, fromIso(at))

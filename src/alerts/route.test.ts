@@ -57,7 +57,9 @@ test('a child has what its parent has, unless it says otherwise', () => {
 test('group keys are as Alertmanager prints them', () => {
   const [page, all] = routesFor(tree, { team: 'a', severity: 'error' })
   const labels = { alertname: 'Hot', team: 'a', severity: 'error', unit: 'x "1"' }
-  expect(groupKey(page!, groupLabels(page!, labels))).toBe('{}/{team="a"}/{severity=~"critical|error"}:{alertname="Hot"}')
+  expect(groupKey(page!, groupLabels(page!, labels))).toBe(
+    '{}/{team="a"}/{severity=~"critical|error"}:{alertname="Hot"}',
+  )
   expect(groupKey(all!, groupLabels(all!, labels))).toBe(
     '{}/{team=~"a|b"}:{alertname="Hot", severity="error", team="a", unit="x \\"1\\""}',
   )

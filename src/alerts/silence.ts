@@ -75,14 +75,21 @@ export interface Silences {
   sweep(now: Instant): Promise<number>
 }
 
+interface Kept {
+  readonly id: string
+  readonly version: number
+  readonly value: SilenceDocument
+}
+
 class LedgerSilences implements Silences {
   readonly #ledger: Ledger
   readonly #tests = new Map<string, { version: number; test: (labels: LabelSet) => boolean }>()
+  #active: { at: Instant; silences: readonly Kept[] } | null = null
   constructor(ledger: Ledger) {
     this.#ledger = ledger
   }
 
-  #all(): { id: string; version: number; value: SilenceDocument }[] {
+  #all(): Kept[] {
     return this.#ledger
       .list<SilenceDocument>(kind)
       .flatMap((v) => (v.value ? [{ id: v.id, version: v.version, value: v.value }] : []))
@@ -98,14 +105,17 @@ class LedgerSilences implements Silences {
 
   async #put(id: string, value: SilenceDocument, by: Actor, why: string, expect: number): Promise<void> {
     await this.#ledger.put<SilenceDocument>(kind, id, value, { by, why, expect })
+    this.#active = null
   }
 
   silencedBy(labels: LabelSet, now: Instant): string[] {
-    return this.#all()
-      .filter(
-        (s) =>
-          silenceState(s.value, now) === 'active' && this.#test(s.id, s.version, s.value.matchers)(labels),
-      )
+    // Many alerts are asked about at one instant: the living silences are gathered once for all of them.
+    if (this.#active?.at !== now) {
+      const active = this.#all().filter((s) => silenceState(s.value, now) === 'active')
+      this.#active = { at: now, silences: active }
+    }
+    return this.#active.silences
+      .filter((s) => this.#test(s.id, s.version, s.value.matchers)(labels))
       .map((s) => s.id)
       .sort()
   }

@@ -42,9 +42,11 @@ export class AlertState {
   /** Reads everything back. An alert that was firing gets at least `grace` from now: nobody could refresh it while we were down. */
   async restore(now: Instant, grace: Duration): Promise<void> {
     for (const row of (await this.#rows.replay()) as Row[]) this.#apply(row)
-    const resolved = new Set([...this.told.values()].flatMap((t) => t.resolved))
+    const resolvedAt = new Map<string, Instant>()
+    for (const t of this.told.values())
+      for (const f of t.resolved) if ((resolvedAt.get(f) ?? 0) < t.at) resolvedAt.set(f, t.at)
     for (const [f, alert] of this.alerts) {
-      const fired = alert.endsAt > alert.updatedAt && !resolved.has(f)
+      const fired = alert.endsAt > alert.updatedAt && (resolvedAt.get(f) ?? 0) < alert.updatedAt
       if (fired && alert.endsAt < now + grace)
         this.alerts.set(f, { ...alert, endsAt: (now + grace) as Instant })
     }
@@ -109,6 +111,10 @@ export class AlertState {
     ]
     try {
       await this.#rows.rewrite(rows)
+    } catch (error) {
+      // All that was appended is still there: the file is only longer than it need be.
+      this.#failures.add()
+      this.#log.error({ error: messageOf(error) }, 'alert state not compacted')
     } finally {
       this.#compactAt = Math.max(compactAbove, this.#rows.size() * 2)
     }

@@ -33,13 +33,15 @@ const sameSet = (a: readonly string[], b: readonly string[]): boolean =>
 export const toldKey = (group: Group, integration: string): string =>
   `${group.key} ${group.route.receiver}/${integration}`
 
+/** Deliveries under way by key, with what to look at again when one is done. Shared over a reload. */
+export type UnderWay = Map<string, { again: (() => Promise<boolean>) | null }>
+
 export class Teller {
   readonly #deps: TellerDeps
   readonly #gates = new Map<string, Gate>()
-  /** Deliveries under way by key; the value says whether to look again afterwards. */
-  readonly #under: Map<string, { again: boolean }>
+  readonly #under: UnderWay
   readonly #stop = new AbortController()
-  constructor(deps: TellerDeps, under: Map<string, { again: boolean }>) {
+  constructor(deps: TellerDeps, under: UnderWay) {
     this.#deps = deps
     this.#under = under
   }
@@ -60,10 +62,11 @@ export class Teller {
     const key = toldKey(group, integration.name)
     const busy = this.#under.get(key)
     if (busy) {
-      busy.again = true
+      // The newest asker: after a reload the group that began this delivery is no longer kept up.
+      busy.again = () => this.#one(group, integration, this.#deps.clock.now())
       return false
     }
-    const mark = { again: false }
+    const mark: { again: (() => Promise<boolean>) | null } = { again: null }
     this.#under.set(key, mark)
     let done = false
     try {
@@ -71,8 +74,7 @@ export class Teller {
     } finally {
       this.#under.delete(key)
     }
-    if (mark.again && !this.#stop.signal.aborted) return this.#one(group, integration, this.#deps.clock.now())
-    return done
+    return mark.again && !this.#stop.signal.aborted ? mark.again() : done
   }
 
   async #update(group: Group, integration: Integration, key: string, at: Instant): Promise<boolean> {

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { durationSchema, type Secret } from '../lib/config.ts'
 import { type Duration, duration } from '../lib/time.ts'
+import type { ChannelKind } from '../model/ports/channel.ts'
 
 /** One device of a user. */
 export type Target = { readonly webhook: Secret } | { readonly pagerduty: Secret }
@@ -110,4 +111,10 @@ export const emptyOncallConfig: OncallConfig = {
 export const oncallReceiverSchema = z.strictObject({
   policy: z.string().min(1, 'name a policy of oncall.policies'),
 })
+/** The receiver kind `oncall_configs`, for the table of channels. */
+export const oncallKind: ChannelKind = {
+  name: 'oncall',
+  schema: () => oncallReceiverSchema,
+  sendResolved: true,
+}
 export type OncallReceiverConfig = z.output<typeof oncallReceiverSchema>

@@ -107,8 +107,8 @@ const due = (start: EscalationState, policy: Policy, now: Instant): Stepped => {
     const last = state.step + 1 >= policy.steps.length
     const over = last && state.round >= policy.repeat
     const next = last ? 0 : state.step + 1
-    // At least a minute between two rounds, whatever the policy says: a loop of zero delays would page without end.
-    const wait = Math.max(policy.steps[next]?.after ?? 0, last ? 60_000 : 0)
+    // Whoever comes last has as long to answer as those before, and never less than a minute: no delays must not page without end.
+    const wait = Math.max(policy.steps[next]?.after ?? 0, last ? Math.max(step.after, 60_000) : 0)
     state = {
       ...state,
       pages: [...state.pages, ...pages],

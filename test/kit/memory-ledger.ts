@@ -14,7 +14,10 @@ export const memoryLedger = (): Ledger => {
       return living.sort((a, b) => b.sequence - a.sequence) as LedgerVersion<T>[]
     },
     history: ({ kind, id, limit }) =>
-      all.filter((v) => (!kind || v.kind === kind) && (!id || v.id === id)).reverse().slice(0, limit),
+      all
+        .filter((v) => (!kind || v.kind === kind) && (!id || v.id === id))
+        .reverse()
+        .slice(0, limit),
     put: async <T>(kind: string, id: string, value: T | null, options: Parameters<Ledger['put']>[3]) => {
       const before = newest(kind, id)?.version ?? 0
       if (options.expect !== undefined && options.expect !== before)

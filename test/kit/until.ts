@@ -1,7 +1,11 @@
 // Waits for what real I/O brings about, while the fake clock stands still.
 
 /** Resolves with the first truthy answer; throws after `limit` real milliseconds, saying what was waited for. */
-export const until = async <T>(what: string, look: () => T | Promise<T>, limit = 5000): Promise<NonNullable<T>> => {
+export const until = async <T>(
+  what: string,
+  look: () => T | Promise<T>,
+  limit = 5000,
+): Promise<NonNullable<T>> => {
   const end = performance.now() + limit
   for (;;) {
     const found = await look()
