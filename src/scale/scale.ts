@@ -158,6 +158,9 @@ class Autoscalers implements Scaler {
     const { config } = w
     const current = await this.#current(config, now)
     if (typeof current === 'string') return this.#hold(w, null, current, now, [])
+    // What runs when it is first looked at counts as recommended, so that it is not taken away at once.
+    if (w.memory.runs.length === 0)
+      w.memory = { ...w.memory, runs: [{ fromAt: now, toAt: now, replicas: clamp(current, config) }] }
     if (w.memory.asked === current) w.memory = { ...w.memory, asked: null }
     const missing: string[] = []
     const measured = await Promise.all(config.metrics.map((m) => this.#measure(config, m, now, missing)))
