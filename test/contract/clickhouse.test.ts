@@ -18,7 +18,7 @@ const embedded = async (): Promise<Server> => {
 }
 
 // AIRBOSS_TEST_CLICKHOUSE=http://user:password@host:8123
-const given = process.env['AIRBOSS_TEST_CLICKHOUSE']
+const { AIRBOSS_TEST_CLICKHOUSE: given } = process.env
 const real = async (): Promise<Server> => {
   const url = new URL(given!)
   return {

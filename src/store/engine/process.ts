@@ -94,10 +94,10 @@ const main = async (): Promise<void> => {
     dropFiles()
     process.kill(process.pid, 'SIGKILL')
   })
-  // The parent decides when the engine ends: a Ctrl-C reaches the whole process group.
+  // The parent decides when the engine ends: a Ctrl-C or a service manager's SIGTERM reaches the whole group.
   process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => {})
   let stop = (): void => process.exit(0)
-  process.on('SIGTERM', () => stop())
   process.on('message', (message) => {
     if (message === 'stop') stop()
   })

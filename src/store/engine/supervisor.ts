@@ -160,7 +160,9 @@ class EngineProcess implements Engine {
         settled = true
         failed(new AppError('unavailable', `the embedded engine did not start: ${why}`, { retryable: true }))
       }
+      const late = this.#deps.clock.after(startWithin, () => child.kill('SIGKILL'))
       child.once('message', (message: EngineMessage) => {
+        late.cancel()
         if (message.kind === 'failed') return give(message.message)
         settled = true
         up = true
@@ -173,6 +175,7 @@ class EngineProcess implements Engine {
       })
       child.once('error', (error) => give(messageOf(error)))
       child.once('exit', (code, signal) => {
+        late.cancel()
         give(`it ended with ${signal ?? code}`)
         if (this.#child === child) this.#child = null
         this.#mark(false)
