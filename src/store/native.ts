@@ -109,9 +109,9 @@ export class NativeReader {
         this.#needed = at + (count - c) * size
         return null
       }
-      const column = new Uint8Array(size)
-      column.set(bytes.subarray(at, at + size))
-      columns.push(column.buffer)
+      const from = bytes.byteOffset + at
+      // A copy of its own is aligned, whatever stood before it.
+      columns.push(bytes.buffer.slice(from, from + size) as ArrayBuffer)
       at += size
     }
     this.#needed = 0

@@ -54,24 +54,26 @@ export class SliceBuilder {
       this.#place = place
     }
     const ids = new Uint32Array(columns[0]!)
-    const times = new Float64Array(rows)
-    millisOf(columns[1]!, times, 0)
+    const times = new Uint32Array(columns[1]!)
     const from = new Uint32Array(columns[2]!)
     const to = new Uint32Array(this.#value.buffer)
+    const at = this.#at
+    const counts = this.#counts
+    const placeOf = this.#place
     let n = this.#rows
     let low = -1
     let high = -1
     let place = -1
-    for (let i = 0, w = 0; i < rows; i++, w += 2) {
+    for (let w = 0; w < rows * 2; w += 2) {
       if (ids[w] !== low || ids[w + 1] !== high) {
         low = ids[w]!
         high = ids[w + 1]!
         place = this.#places.get(high)?.get(low) ?? -1
       }
       if (place < 0) continue
-      this.#counts[place]!++
-      this.#place[n] = place
-      this.#at[n] = times[i]!
+      counts[place]!++
+      placeOf[n] = place
+      at[n] = times[w]! + (times[w + 1]! | 0) * 4294967296
       to[n * 2] = from[w]!
       to[n * 2 + 1] = from[w + 1]!
       n++

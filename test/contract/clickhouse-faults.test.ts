@@ -59,7 +59,14 @@ it('is killed in the middle of inserts: after a replay every row is there once',
   const stats = await store.stats(never)
   expect(stats.tables.find((t) => t.name === 'samples')?.rows).toBe(600_000)
   let sum = 0
-  const plan = { kind: 'scan', matchers: [], fromAt: at(start - 1), toAt: at(start + 2e6), pick: 'all', limits: { series: 1e6, samples: 1e6 } } as const
+  const plan = {
+    kind: 'scan',
+    matchers: [],
+    fromAt: at(start - 1),
+    toAt: at(start + 2e6),
+    pick: 'all',
+    limits: { series: 1e6, samples: 1e6 },
+  } as const
   for await (const c of store.reader.read(plan, never))
     for (let i = 0; i < c.start.length; i++) for (let j = c.start[i]!; j < c.end[i]!; j++) sum += c.value[j]!
   expect(sum).toBe((600_000 * 599_999) / 2)
@@ -73,7 +80,12 @@ it('answers again within 2 s of kill -9', async () => {
   const killed = performance.now()
   process.kill(pid, 'SIGKILL')
   for (;;) {
-    const good = engine.pid() !== pid && (await store.ping(never).then(() => true, () => false))
+    const good =
+      engine.pid() !== pid &&
+      (await store.ping(never).then(
+        () => true,
+        () => false,
+      ))
     if (good) break
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
@@ -125,7 +137,9 @@ it('ends when its parent is killed, and its directory can be opened again at onc
     parent.kill('SIGKILL')
     rmSync(dir, { recursive: true, force: true })
   })
-  const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text) => resolve(Number(text))))
+  const pid = await new Promise<number>((resolve) =>
+    parent.stdout.once('data', (text) => resolve(Number(text))),
+  )
   expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('engine')
   expect(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[1]).toBe(String(parent.pid))
   expect(alive(pid)).toBe(true)

@@ -18,7 +18,7 @@ const embedded = async (): Promise<Server> => {
 }
 
 // AIRBOSS_TEST_CLICKHOUSE=http://user:password@host:8123
-const given = process.env['AIRBOSS_TEST_CLICKHOUSE']
+const { AIRBOSS_TEST_CLICKHOUSE: given } = process.env
 const real = async (): Promise<Server> => {
   const url = new URL(given!)
   return {
@@ -29,7 +29,9 @@ const real = async (): Promise<Server> => {
   }
 }
 if (!given)
-  console.warn('SKIPPED: the ClickHouse contract against a real server; set AIRBOSS_TEST_CLICKHOUSE to its URL')
+  console.warn(
+    'SKIPPED: the ClickHouse contract against a real server; set AIRBOSS_TEST_CLICKHOUSE to its URL',
+  )
 
 const servers: [string, () => Promise<Server>][] = [['the embedded engine', embedded]]
 if (given) servers.push(['a real server', real])
@@ -101,10 +103,12 @@ describe.each(servers)('%s', (_, open) => {
     ['CSVWithNames', '"n","s"\n0,"a"\n1,"a"\n'],
     ['JSONCompactEachRowWithNamesAndTypes', '["n", "s"]\n["UInt8", "String"]\n[0, "a"]\n[1, "a"]\n'],
   ])('writes %s', async (format, text) => {
-    expect((await post(`SELECT toUInt8(number) AS n, 'a' AS s FROM numbers(2) FORMAT ${format}`)).text).toBe(text)
-    expect((await post("SELECT toUInt8(number) AS n, 'a' AS s FROM numbers(2)", { default_format: format })).text).toBe(
+    expect((await post(`SELECT toUInt8(number) AS n, 'a' AS s FROM numbers(2) FORMAT ${format}`)).text).toBe(
       text,
     )
+    expect(
+      (await post("SELECT toUInt8(number) AS n, 'a' AS s FROM numbers(2)", { default_format: format })).text,
+    ).toBe(text)
   })
 
   it('writes JSON and JSONCompact that the client reads', async () => {
@@ -204,7 +208,9 @@ describe.each(servers)('%s', (_, open) => {
       compression: { request: true, response: true },
     })
     const table = `${database}.zipped`
-    await zipped.command({ query: `CREATE TABLE ${table} (a UInt32, b String) ENGINE = MergeTree ORDER BY a` })
+    await zipped.command({
+      query: `CREATE TABLE ${table} (a UInt32, b String) ENGINE = MergeTree ORDER BY a`,
+    })
     await zipped.insert({ table, values: [{ a: 1, b: 'ü' }], format: 'JSONEachRow' })
     const set = await zipped.query({ query: `SELECT * FROM ${table}`, format: 'JSONEachRow' })
     expect(await set.json()).toEqual([{ a: 1, b: 'ü' }])
@@ -227,8 +233,12 @@ describe.each(servers)('%s', (_, open) => {
 
   it('takes inserts in every form: VALUES, JSON, binary, streams, SELECT, substitutions', async () => {
     const table = `${database}.forms`
-    await client.command({ query: `CREATE TABLE ${table} (a UInt32, b String DEFAULT 'd') ENGINE = MergeTree ORDER BY a` })
-    await client.command({ query: `INSERT INTO ${table} VALUES (1, 'one; -- FORMAT'), (2, concat('t', 'wo'))` })
+    await client.command({
+      query: `CREATE TABLE ${table} (a UInt32, b String DEFAULT 'd') ENGINE = MergeTree ORDER BY a`,
+    })
+    await client.command({
+      query: `INSERT INTO ${table} VALUES (1, 'one; -- FORMAT'), (2, concat('t', 'wo'))`,
+    })
     await client.command({
       query: `INSERT INTO ${table} (a, b) VALUES ({a:UInt32}, {b:String})`,
       query_params: { a: 3, b: "it's" },
@@ -246,7 +256,9 @@ describe.each(servers)('%s', (_, open) => {
     })
     for await (const _ of stream);
     await client.command({ query: `INSERT INTO ${table} SELECT number + 7, 'sel' FROM numbers(1)` })
-    expect((await post(`INSERT INTO ${table} FORMAT JSONEachRow\n{"a": 8, "b": "in; 'body"}`)).status).toBe(200)
+    expect((await post(`INSERT INTO ${table} FORMAT JSONEachRow\n{"a": 8, "b": "in; 'body"}`)).status).toBe(
+      200,
+    )
     const all = (await rows(`SELECT * FROM ${table} ORDER BY a`)) as { a: number; b: string }[]
     expect(all.map((row) => `${row.a}=${row.b}`)).toEqual([
       '1=one; -- FORMAT',
@@ -258,7 +270,9 @@ describe.each(servers)('%s', (_, open) => {
       '7=sel',
       "8=in; 'body",
     ])
-    expect(await failure(client.insert({ table, values: [{ a: 'x' }], format: 'JSONEachRow' }))).toMatch(/^(27|6|72|26): /)
+    expect(await failure(client.insert({ table, values: [{ a: 'x' }], format: 'JSONEachRow' }))).toMatch(
+      /^(27|6|72|26): /,
+    )
     expect((await post(`INSERT INTO ${table} FROM INFILE '/etc/hostname' FORMAT TSV`)).status).not.toBe(200)
   })
 
@@ -282,7 +296,9 @@ describe.each(servers)('%s', (_, open) => {
 
   it('refuses an insert into more than 100 partitions whole', async () => {
     const table = `${database}.parts`
-    await client.command({ query: `CREATE TABLE ${table} (a UInt32) ENGINE = MergeTree PARTITION BY a ORDER BY a` })
+    await client.command({
+      query: `CREATE TABLE ${table} (a UInt32) ENGINE = MergeTree PARTITION BY a ORDER BY a`,
+    })
     const values = Array.from({ length: 101 }, (__, a) => ({ a }))
     expect(await failure(client.insert({ table, values, format: 'JSONEachRow' }))).toMatch(/^252: /)
     expect((await post(`SELECT count() FROM ${table}`)).text).toBe('0\n')
@@ -296,7 +312,13 @@ describe.each(servers)('%s', (_, open) => {
     const running = client.query({ query, abort_signal: stop.signal, clickhouse_settings: settings })
     running.catch(() => undefined)
     const listed = async (): Promise<number> =>
-      Number((await post(`SELECT count() FROM system.processes WHERE query LIKE '%${mark}%numbers(1000%' AND query NOT LIKE '%processes%'`)).text)
+      Number(
+        (
+          await post(
+            `SELECT count() FROM system.processes WHERE query LIKE '%${mark}%numbers(1000%' AND query NOT LIKE '%processes%'`,
+          )
+        ).text,
+      )
     await expect.poll(listed, { timeout: 5000 }).toBe(1)
     stop.abort()
     await expect(running).rejects.toThrow()
@@ -306,10 +328,16 @@ describe.each(servers)('%s', (_, open) => {
   it('kills a query by the id its client gave it', async () => {
     const query_id = `kill-${process.pid}-${Math.random()}`
     const running = failure(
-      client.query({ query: 'SELECT count() FROM numbers(100000000000000) WHERE sipHash64(number) = 1', query_id }),
+      client.query({
+        query: 'SELECT count() FROM numbers(100000000000000) WHERE sipHash64(number) = 1',
+        query_id,
+      }),
     )
     await new Promise((resolve) => setTimeout(resolve, 300))
-    await client.command({ query: 'KILL QUERY WHERE query_id = {id:String} ASYNC', query_params: { id: query_id } })
+    await client.command({
+      query: 'KILL QUERY WHERE query_id = {id:String} ASYNC',
+      query_params: { id: query_id },
+    })
     expect(await running).toMatch(/^394: /)
   })
 

@@ -56,7 +56,11 @@ class HttpFront implements Front {
     request: IncomingMessage | null,
   ): Promise<{ statement: Statement; spool: Spool | null }> {
     if (statement.select) return { statement, spool: null }
-    const spool = await this.#spooler.fill(head, request ? decoded(request) : null)
+    const spool = await this.#spooler.fill(
+      head,
+      request ? decoded(request) : null,
+      head.length + Number(request?.headers['content-length'] ?? 0),
+    )
     if (request && !request.complete) {
       spool.drop()
       throw new SqlError(210, 'The request ended early; nothing was inserted. (NETWORK_ERROR)')

@@ -1,5 +1,5 @@
 // The embedded engine's own process: opens the data directory and serves the ClickHouse HTTP interface on a loopback port.
-import { rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,8 +35,30 @@ const followParent = (end: () => void): void => {
   }, 500).unref()
 }
 
-const spoolDirs = (): string[] =>
-  ['/dev/shm', tmpdir()].map((dir) => join(dir, `airboss-engine-${process.pid}`))
+const spoolRoots = (): string[] => ['/dev/shm', tmpdir()]
+const spoolName = 'airboss-engine-'
+const spoolDirs = (): string[] => spoolRoots().map((dir) => join(dir, `${spoolName}${process.pid}`))
+
+/** Insert data of an engine that was killed stay in shared memory until somebody sweeps. */
+const sweep = (): void => {
+  for (const root of spoolRoots()) {
+    if (!existsSync(root)) continue
+    for (const name of readdirSync(root)) {
+      const pid = name.startsWith(spoolName) ? Number(name.slice(spoolName.length)) : 0
+      if (pid > 0 && !runs(pid)) rmSync(join(root, name), { recursive: true, force: true })
+    }
+  }
+}
+
+const runs = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // It is there, but somebody else's.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
 
 const open = async (options: EngineOptions): Promise<{ sessions: Sessions; front: Front }> => {
   const sessions = openSessions(options)
@@ -72,9 +94,15 @@ const main = async (): Promise<void> => {
     dropFiles()
     process.kill(process.pid, 'SIGKILL')
   })
-  // The parent decides when the engine ends: a Ctrl-C reaches the whole process group.
+  // The parent decides when the engine ends: a Ctrl-C or a service manager's SIGTERM reaches the whole group.
   process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => {})
+  let stop = (): void => process.exit(0)
+  process.on('message', (message) => {
+    if (message === 'stop') stop()
+  })
   try {
+    sweep()
     const { AIRBOSS_ENGINE: given } = process.env
     const options = JSON.parse(given ?? '{}') as EngineOptions
     Reflect.deleteProperty(process.env, 'AIRBOSS_ENGINE')
@@ -87,7 +115,7 @@ const main = async (): Promise<void> => {
       const port = typeof address === 'object' && address ? address.port : 0
       void tell({ kind: 'listening', port })
     })
-    const stop = (): void => {
+    stop = () => {
       server.close(() => {
         front.close()
         sessions.close()
@@ -95,10 +123,6 @@ const main = async (): Promise<void> => {
       })
       server.closeIdleConnections()
     }
-    process.on('SIGTERM', stop)
-    process.on('message', (message) => {
-      if (message === 'stop') stop()
-    })
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     dropFiles()

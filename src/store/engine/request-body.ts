@@ -55,28 +55,41 @@ export interface Spool {
 
 const flushAt = 4 << 20
 
-/**
- * A directory for insert data, in shared memory where there is some. Writes there are copies of memory, so they are done at once and not
- * through the thread pool.
- */
-export const createSpooler = (
-  dirs: readonly string[],
-  most: number,
-): { fill(head: Buffer, body: Readable | null): Promise<Spool>; close(): void } => {
-  let dir = ''
-  for (const candidate of dirs) {
+/** Bodies said to be larger than this go to the last directory (a disk): shared memory is small in containers. */
+const memoryMost = 32 << 20
+
+const made = (dirs: readonly string[]): string[] => {
+  const good: string[] = []
+  let problem: unknown
+  for (const dir of dirs) {
     try {
-      mkdirSync(candidate, { recursive: true, mode: 0o700 })
-      dir = candidate
-      break
-    } catch {
-      // The next one is tried; when none can be made the last error is told below.
+      mkdirSync(dir, { recursive: true, mode: 0o700 })
+      good.push(dir)
+    } catch (error) {
+      problem = error
     }
   }
-  if (!dir) throw new Error(`no directory for insert data can be made: ${dirs.join(', ')}`)
+  if (good.length === 0)
+    throw new Error(`no directory for insert data can be made: ${dirs.join(', ')}`, { cause: problem })
+  return good
+}
+
+export interface Spooler {
+  /** Writes `head` and the body into a file. `expected` is the body's size as its sender says it, 0 when it does not. */
+  fill(head: Buffer, body: Readable | null, expected: number): Promise<Spool>
+  close(): void
+}
+
+/**
+ * Files for insert data, in shared memory where there is some. Writes there are copies of memory, so they are done at once and not through the
+ * thread pool.
+ */
+export const createSpooler = (wanted: readonly string[], most: number): Spooler => {
+  const dirs = made(wanted)
   let serial = 0
   return {
-    fill: async (head, body) => {
+    fill: async (head, body, expected) => {
+      const dir = expected > memoryMost ? dirs.at(-1)! : dirs[0]!
       const path = join(dir, `insert-${++serial}`)
       const file = openSync(path, 'wx', 0o600)
       const drop = (): void => rmSync(path, { force: true })
@@ -105,7 +118,9 @@ export const createSpooler = (
         closeSync(file)
       }
     },
-    close: () => rmSync(dir, { recursive: true, force: true }),
+    close: () => {
+      for (const dir of dirs) rmSync(dir, { recursive: true, force: true })
+    },
   }
 }
 

@@ -83,18 +83,12 @@ const bind = async (lease: Lease, job: Job): Promise<void> => {
 async function* streamed(lease: Lease, sql: string, job: Job): AsyncGenerator<Buffer> {
   const header = headerOf(job.format)!
   let cut = -1
-  try {
-    for await (const chunk of lease.session.queryStream(sql, { format: job.format })) {
-      const piece = bufferOf(chunk.raw())
-      if (cut < 0) {
-        cut = header(piece)
-        yield piece
-      } else yield cut > 0 ? piece.subarray(cut) : piece
-    }
-  } catch (error) {
-    // chDB does not free a stream that failed, and its query stays listed, until the connection's next statement.
-    await lease.session.queryAsync('SELECT 1')
-    throw error
+  for await (const chunk of lease.session.queryStream(sql, { format: job.format })) {
+    const piece = bufferOf(chunk.raw())
+    if (cut < 0) {
+      cut = header(piece)
+      yield piece
+    } else yield cut > 0 ? piece.subarray(cut) : piece
   }
 }
 
@@ -143,6 +137,12 @@ export async function* runJob(runner: Runner, job: Job, signal: AbortSignal): As
     const sql = readSql(job, statement)
     if (canStream(statement, job.format)) yield* streamed(lease, sql, job)
     else yield bufferOf((await lease.session.queryAsync(sql, { format: job.format })).bytes())
+  } catch (error) {
+    // chDB frees what a failed query held, and takes it off the list of processes, with the connection's next statement.
+    await lease.session
+      .queryAsync('SELECT 1')
+      .catch((after: unknown) => runner.warn('a connection could not be cleared after an error', after))
+    throw error
   } finally {
     ended = true
     signal.removeEventListener('abort', kill)

@@ -105,10 +105,12 @@ class EngineProcess implements Engine {
   async drain(): Promise<void> {
     this.#stopping = true
     this.#stop.abort()
-    this.#mark(false)
     const child = this.#child
     if (child) {
-      if (child.connected) child.send('stop', () => {})
+      // One that does not answer would not hear either.
+      if (this.#answers && child.connected) child.send('stop', () => {})
+      else child.kill('SIGKILL')
+      this.#mark(false)
       const ended = new AbortController()
       const late = this.#deps.clock
         .sleep(stopWithin, ended.signal)
@@ -152,14 +154,18 @@ class EngineProcess implements Engine {
     this.#listenTo(child)
     return new Promise((started, failed) => {
       let settled = false
+      let up = false
       const give: Exit = (why) => {
         if (settled) return
         settled = true
         failed(new AppError('unavailable', `the embedded engine did not start: ${why}`, { retryable: true }))
       }
+      const late = this.#deps.clock.after(startWithin, () => child.kill('SIGKILL'))
       child.once('message', (message: EngineMessage) => {
+        late.cancel()
         if (message.kind === 'failed') return give(message.message)
         settled = true
+        up = true
         this.#port = message.port
         this.#failures = 0
         this.#mark(true)
@@ -169,11 +175,11 @@ class EngineProcess implements Engine {
       })
       child.once('error', (error) => give(messageOf(error)))
       child.once('exit', (code, signal) => {
-        const wasUp = settled
+        late.cancel()
         give(`it ended with ${signal ?? code}`)
         if (this.#child === child) this.#child = null
         this.#mark(false)
-        if (wasUp && !this.#stopping) this.#again(signal ?? `code ${code}`)
+        if (up && !this.#stopping) this.#again(signal ?? `code ${code}`)
       })
     })
   }
