@@ -29,12 +29,16 @@ const nodeAt = (doc: Document, path: readonly PropertyKey[]): unknown =>
 const rangeOf = (node: unknown): number | undefined =>
   (node as { range?: readonly number[] } | undefined)?.range?.[0]
 
-/** Parses one YAML document with merge keys; a syntax error throws `bad_data` with file and line. */
-export const parseYaml = (text: string, file: string): YamlText => {
+/**
+ * Parses one YAML document with merge keys; a syntax error throws `bad_data` with file and line. The `failsafe` schema leaves every
+ * scalar the text it was written as (`1.10`, `0x40`, an empty one is '').
+ */
+export const parseYaml = (text: string, file: string, schema: 'core' | 'failsafe' = 'core'): YamlText => {
   const counter = new LineCounter()
   const doc = parseDocument(text, {
     lineCounter: counter,
     merge: true,
+    schema,
     prettyErrors: false,
     uniqueKeys: true,
   })

@@ -2,7 +2,6 @@
 import { quote, sprintf } from './printf.ts'
 import { entriesOf, isEmpty, isRecord, isTrue, lookup, show, sprint, stringer, typeName } from './value.ts'
 
-export type TemplateFunction = (...args: never[]) => unknown
 type Builtin = (...args: unknown[]) => unknown
 
 const basic = (value: unknown): 'number' | 'string' | 'bool' | 'nil' | null => {
@@ -91,7 +90,7 @@ const htmlEntities: Readonly<Record<string, string>> = {
   "'": '&#39;',
   '\0': '\ufffd',
 }
-export const escapeHtml = (text: string): string => text.replace(/[&<>"'\0]/g, (c) => htmlEntities[c]!)
+const escapeHtml = (text: string): string => text.replace(/[&<>"'\0]/g, (c) => htmlEntities[c]!)
 
 const jsEscape = (char: string): string => {
   if (char === '\\' || char === "'" || char === '"') return `\\${char}`

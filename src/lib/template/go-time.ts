@@ -84,7 +84,7 @@ export interface GoTime {
 }
 
 /** Nanoseconds since 1970 as Go's Duration prints itself: `1h2m3.5s`. */
-export const goDurationText = (ms: number): string => {
+const goDurationText = (ms: number): string => {
   if (ms === 0) return '0s'
   const size = Math.abs(ms)
   const sign = ms < 0 ? '-' : ''

@@ -85,9 +85,8 @@ const float = (value: number, spec: Spec): string | null => {
   const precision = spec.precision >= 0 ? spec.precision : kind === 'g' ? -1 : 6
   let text = formatFloat(value, kind, precision)
   if (verb === 'E' || verb === 'G') text = text.toUpperCase().replace('INF', 'Inf').replace('NAN', 'NaN')
-  if (text === '+Inf' && !spec.plus) text = text.slice(1)
-  else if (!/^[-+]/.test(text)) text = (spec.plus ? '+' : spec.space ? ' ' : '') + text
-  if (value === Number.POSITIVE_INFINITY && verb === 'v' && !spec.plus) text = '+Inf'
+  // Go always shows the sign of infinity.
+  if (!/^[-+]/.test(text)) text = (spec.plus ? '+' : spec.space ? ' ' : '') + text
   return pad(text, spec, spec.zero && Number.isFinite(value))
 }
 
@@ -181,7 +180,8 @@ const expand = (found: RegExpExecArray, operands: Operands): string => {
   const minus = flags.includes('-') || (givenWidth === '*' && width! < 0)
   return one(operand.value, {
     verb,
-    plus: flags.includes('+'),
+    // %+v asks for more detail of structs, not for a sign.
+    plus: flags.includes('+') && verb !== 'v',
     minus,
     sharp: flags.includes('#'),
     space: flags.includes(' '),

@@ -132,3 +132,12 @@ it('gives variables beside the data, in the outermost template only', () => {
 it('prints whole numbers of data where Go wants integers', () => {
   expect(createTemplate('{{ printf "%d %03d" .n .n }}', 't').render({ n: 7 })).toBe('7 007')
 })
+
+it('prints infinities and NaN as Go does', () => {
+  const v = { inf: Number.POSITIVE_INFINITY, neg: Number.NEGATIVE_INFINITY, nan: Number.NaN }
+  const text =
+    '{{ printf "%.4g|%v|%f|%5.1f|%05.1f|%+v|%e|%6v|%06v|% v|%+.1f" .inf .inf .inf .neg .inf .nan .nan .inf .nan .nan .inf }} {{ .inf }}'
+  expect(createTemplate(text, 't').render(v)).toBe(
+    '+Inf|+Inf|+Inf| -Inf| +Inf|NaN|NaN|  +Inf|   NaN| NaN|+Inf +Inf',
+  )
+})

@@ -41,7 +41,7 @@ export const replaceAllGo = (pattern: string, replacement: string, text: string)
 }
 
 /** Whether RE2 `pattern` is found anywhere in the text. */
-export const matches = (pattern: string, text: string): boolean => compiled(pattern).matcher(text).find()
+const matches = (pattern: string, text: string): boolean => compiled(pattern).matcher(text).find()
 
 /** Go's strings.Title: a letter after a separator in upper case; separators are spaces and ASCII signs but `_`. */
 export const title = (text: string): string =>

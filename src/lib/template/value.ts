@@ -1,11 +1,8 @@
 // What a template sees of plain values: their kind, truth, length, fields, and how Go would print them.
+//
+// A number is Go's float64, a bigint its int. A record or Map is a map with text keys; a function in a record is a method; a
+// record with a method `String` prints as what it gives. null and undefined are no value.
 import { formatFloat } from './float.ts'
-
-/**
- * A number is Go's float64, a bigint its int. A record or Map is a map with text keys; a function in a record is a method; a record with a
- * method `String` prints as what it gives. null and undefined are no value.
- */
-export type TemplateValue = unknown
 
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map)
