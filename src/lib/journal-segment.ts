@@ -1,5 +1,5 @@
 // Reading a journal's segments: record by record, and the check at opening that finds where the good part ends.
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
 import {
   holdsLaterGroup,
   isSegmentHeader,
@@ -99,13 +99,18 @@ export const inspect = async (
     segment.next = record.position + 1
     segment.size = record.end
   }
-  const rest = (await readFile(path)).subarray(segment.size)
+  const rest = await tailOf(path, segment.size)
   if (nextFirst !== null) {
     if (segment.next >= nextFirst) return { segment, ending: 'clean' }
     return { segment, ending: rest.length === 0 ? 'gap' : 'damaged' }
   }
   if (rest.length === 0) return { segment, ending: 'clean' }
   return { segment, ending: holdsLaterGroup(rest) ? 'damaged' : 'torn' }
+}
+
+const tailOf = async (path: string, from: number): Promise<Buffer> => {
+  const { size } = await stat(path)
+  return size > from ? (await readFile(path)).subarray(from) : Buffer.alloc(0)
 }
 
 const headOf = async (path: string): Promise<Buffer> => {

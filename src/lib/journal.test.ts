@@ -236,6 +236,23 @@ it('refuses after close and reads a record larger than its buffer', async () => 
   await expect(journal.append(text(3))).rejects.toMatchObject({ code: 'unavailable' })
 })
 
+it('is not led astray by owners and makers that throw', async () => {
+  const journal = await open(tempDir())
+  const failing = (): never => {
+    throw new Error('bug')
+  }
+  const results = await Promise.allSettled([
+    journal.append(text(1), { committed: failing }),
+    journal.append([text(2), failing]),
+    journal.append(text(3)),
+  ])
+  expect(results.map((r) => r.status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  expect(await readAll(journal)).toEqual([
+    [1, text(1).toString()],
+    [2, text(3).toString()],
+  ])
+})
+
 it('leaves files that are not its own alone', async () => {
   const dir = tempDir()
   mkdirSync(join(dir, 'quarantine'))

@@ -23,9 +23,11 @@ export interface AppendOptions {
   readonly bytes?: number
   /** Called when the records are on disk, before the promise resolves, in the order of the journal. Must not throw. */
   readonly committed?: (position: number) => void
+  /** Taken even past `maxBytes`: for the small records that let a full journal be emptied. */
+  readonly pastLimit?: boolean
 }
 
-export interface ReadRecord {
+interface ReadRecord {
   readonly position: number
   readonly bytes: Buffer
   /** First position of the segment it stands in. */
@@ -139,7 +141,7 @@ class FileJournal implements Journal {
     const bytes =
       options.bytes ??
       records.reduce((sum, r) => sum + recordHeaderBytes + (typeof r === 'function' ? 0 : r.length), 0)
-    const refused = this.#refusal(bytes)
+    const refused = this.#refusal(bytes, options.pastLimit ?? false)
     if (refused) return Promise.reject(refused)
     return new Promise((resolve, reject) => {
       this.#queue.push({ records, bytes, committed: options.committed, resolve, reject, position: 0 })
@@ -148,10 +150,11 @@ class FileJournal implements Journal {
     })
   }
 
-  #refusal(bytes: number): AppError | null {
+  #refusal(bytes: number, pastLimit: boolean): AppError | null {
     const { dir } = this.#options
     if (this.#closed)
       return new AppError('unavailable', `the journal in ${dir} is closed`, { retryAfter: 1000 })
+    if (pastLimit) return null
     if (this.bytes + this.#queuedBytes + bytes > this.#maxBytes)
       return new AppError(
         'storage_full',
@@ -191,9 +194,7 @@ class FileJournal implements Journal {
   async #commit(group: Entry[]): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        const kept = await this.#put(group)
-        for (const entry of kept) entry.committed?.(entry.position)
-        for (const entry of kept) entry.resolve(entry.position)
+        this.#settle(await this.#put(group))
         return
       } catch (error) {
         this.#options.log.warn({ err: error, dir: this.#options.dir, attempt }, 'journal write failed')
@@ -204,6 +205,18 @@ class FileJournal implements Journal {
         return
       }
     }
+  }
+
+  #settle(kept: readonly Entry[]): void {
+    for (const entry of kept) {
+      try {
+        entry.committed?.(entry.position)
+      } catch (error) {
+        // The record is on disk whatever its owner makes of it: writing it again would double it.
+        this.#options.log.error({ err: error, position: entry.position }, 'journal record was not taken up')
+      }
+    }
+    for (const entry of kept) entry.resolve(entry.position)
   }
 
   async #put(group: Entry[]): Promise<Entry[]> {

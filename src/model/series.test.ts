@@ -9,6 +9,12 @@ it('gives one reference to one label set and different ones to others', () => {
   expect(table.intern(labelsOf({ __name__: 'up', job: 'b' }))).not.toBe(a)
 })
 
+it('keeps label sets apart whatever their values hold', () => {
+  const table = new SeriesTable(10)
+  const a = table.intern(labelsOf({ a: 'x', b: 'y' }))
+  expect(table.intern(labelsOf({ a: 'x\u00ffb\u00ffy' }))).not.toBe(a)
+})
+
 it('puts stored series back under their stored id', () => {
   const table = new SeriesTable(10)
   const ref = table.restore(42n, labelsOf({ __name__: 'up' }))
