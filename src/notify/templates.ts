@@ -1,6 +1,6 @@
 // Templates of notifications: Alertmanager's data and functions over Go's template language, with default texts of our own.
 import { AppError } from '../lib/errors.ts'
-import { goDurationText, goTime } from '../lib/template/go-time.ts'
+import { type GoTime, goTime } from '../lib/template/go-time.ts'
 import { createTemplateSet, type Functions, type Template } from '../lib/template/template.ts'
 import { textFunctions } from '../lib/template/text-functions.ts'
 import { type Instant, instant } from '../lib/time.ts'
@@ -79,7 +79,6 @@ export const templateData = (n: Notification): Record<string, unknown> => {
 }
 
 const functions = (now: () => Instant): Functions => {
-  const ms = (time: ReturnType<typeof goTime>): number => Number((time['UnixMilli'] as () => bigint)())
   return {
     ...textFunctions,
     trimSpace: (text: string) => text.trim(),
@@ -89,11 +88,10 @@ const functions = (now: () => Instant): Functions => {
     safeHtml: (text: string) => text,
     safeUrl: (text: string) => text,
     urlUnescape: (text: string) => decodeURIComponent(text.replaceAll('+', ' ')),
-    since: (time: ReturnType<typeof goTime>) => goDurationText(now() - ms(time)),
+    since: (time: GoTime) => (goTime(now())['Sub'] as (t: GoTime) => unknown)(time),
     humanizeDuration: (seconds: number | string) => humanizeDuration(Number(seconds)),
-    date: (layout: string, time: ReturnType<typeof goTime>) =>
-      (time['Format'] as (l: string) => string)(layout),
-    tz: (zone: string, time: ReturnType<typeof goTime>) => (time['In'] as (z: string) => unknown)(zone),
+    date: (layout: string, time: GoTime) => (time['Format'] as (l: string) => string)(layout),
+    tz: (zone: string, time: GoTime) => (time['In'] as (z: string) => unknown)(zone),
     toJson: (value: unknown) =>
       JSON.stringify(value, (_, v: unknown) =>
         typeof v === 'bigint' ? Number(v) : typeof v === 'function' ? undefined : v,
