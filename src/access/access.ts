@@ -48,7 +48,7 @@ export const accessSchema = (env: Readonly<Record<string, string | undefined>>) 
       })
     })
 
-export type AccessConfig = z.output<ReturnType<typeof accessSchema>>
+type AccessConfig = z.output<ReturnType<typeof accessSchema>>
 
 interface AccessDeps {
   readonly config: AccessConfig

@@ -3,7 +3,7 @@
 const loopbackNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** The name in a Host header, lower case, without port and final dot; null when it is none. */
-export const hostName = (host: string): string | null => {
+const hostName = (host: string): string | null => {
   const m = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i.exec(host.trim())
   return m ? m[1]!.toLowerCase().replace(/\.$/, '') : null
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -173,4 +173,41 @@ test('a closed ledger and an oversized value are refused, and change nothing', a
   await ledger.drain()
   await ledger.drain()
   await expect(ledger.put('k', 'a', 1, by)).rejects.toMatchObject({ code: 'unavailable' })
+})
+
+test('a disk that fails takes everything under way along, leaves nothing of it, and the chain goes on', async () => {
+  const dir = await folder()
+  let failing = false
+  const ledger = openLedger({
+    dir,
+    clock,
+    log: silentLogger(),
+    metrics: fakeMetrics(),
+    openFile: async (...asked) => {
+      const handle = await open(...asked)
+      const sync = handle.datasync.bind(handle)
+      handle.datasync = () => (failing ? Promise.reject(new Error('EIO: i/o error')) : sync())
+      return handle
+    },
+  })
+  await ledger.start()
+  await ledger.put('k', 'a', 1, by)
+  failing = true
+  const lost = await Promise.allSettled(
+    Array.from({ length: 10 }, async (_, i) => {
+      // Some are asked for while the first are being written.
+      for (let wait = 0; wait < i; wait++) await Promise.resolve()
+      return ledger.put('k', `b${i}`, i, { ...by, expect: 0 })
+    }),
+  )
+  expect(lost.every((l) => l.status === 'rejected')).toBe(true)
+  expect(lost[0]).toMatchObject({ reason: { code: 'unavailable', message: expect.stringContaining('EIO') } })
+  expect(ledger.list('k')).toHaveLength(1)
+  failing = false
+  expect(await ledger.put('k', 'b0', 7, { ...by, expect: 0 })).toMatchObject({ sequence: 2, version: 1 })
+  expect(await ledger.verify()).toMatchObject({ ok: true, versions: 2 })
+  await ledger.drain()
+  const again = await started(dir)
+  expect(again.list('k').map((d) => d.id)).toEqual(['b0', 'a'])
+  await again.drain()
 })

@@ -1,5 +1,5 @@
 // Records: versioned documents, kept in memory, appended to a file with fsync, each chained to the one before.
-import { mkdir } from 'node:fs/promises'
+import { mkdir, type open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
@@ -23,7 +23,7 @@ import { openRecordFile, type RecordFile, readRecords } from './record-file.ts'
 /** Longest value of one version, in bytes of JSON. */
 const longestValue = 4 << 20
 
-export type Verified =
+type Verified =
   | { readonly ok: true; readonly versions: number; readonly hash: string }
   | { readonly ok: false; readonly sequence: number; readonly why: string }
 
@@ -41,6 +41,8 @@ export interface OpenLedger extends Ledger, Service {
 interface Deps {
   /** Made when it is not there. */
   readonly dir: string
+  /** How its file is opened; left out: as Node does. */
+  readonly openFile?: typeof open
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -80,7 +82,11 @@ class FileLedger implements OpenLedger {
   async start(): Promise<void> {
     if (this.#file) return
     await mkdir(this.#deps.dir, { recursive: true })
-    const { file, records, torn } = await openRecordFile(this.#path, () => this.#forget())
+    const { file, records, torn } = await openRecordFile(
+      this.#path,
+      () => this.#forget(),
+      this.#deps.openFile,
+    )
     try {
       for (const record of records) this.#load(record)
     } catch (error) {

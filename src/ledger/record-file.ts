@@ -93,10 +93,14 @@ export const readRecords = async (
  * Opens or makes a record file in a folder that exists. Records start with `{` (JSON). `lost` is called, before anyone is told, when a write
  * failed: everything asked for and not yet on disk is then rejected together, so that records that build on each other stay whole.
  */
-export const openRecordFile = async (path: string, lost: () => void): Promise<Opened> => {
+export const openRecordFile = async (
+  path: string,
+  lost: () => void,
+  openFile: typeof open = open,
+): Promise<Opened> => {
   const { records, end, size } = await readRecords(path)
   if (end < size) await truncate(path, end)
-  let handle = await open(path, 'a')
+  let handle = await openFile(path, 'a')
   await handle.sync()
   await syncFolder(path)
   let length = end
@@ -156,7 +160,7 @@ export const openRecordFile = async (path: string, lost: () => void): Promise<Op
         await rename(`${path}.new`, path)
         await syncFolder(path)
         await handle.close()
-        handle = await open(path, 'a')
+        handle = await openFile(path, 'a')
         length = bytes.length
       }),
     close: () => queue(() => handle.close()),

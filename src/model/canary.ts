@@ -62,7 +62,7 @@ export const canarySchema = z.strictObject({
       /** So many judgements one after another must fail before it is rolled back, and pass before it is promoted. */
       failures: z.int().min(1).default(3),
       /** No newer point than this: the data counts as missing. */
-      stale_after: span('2m'),
+      stale_after: span('2m').refine((d) => d > 0 && d <= 300_000, 'between 1ms and 5m'),
     })
     .refine((a) => a.marginal <= a.pass, { path: ['marginal'], message: 'is above pass' })
     .refine((a) => a.deadline === undefined || a.deadline >= a.duration, {

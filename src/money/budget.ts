@@ -96,7 +96,7 @@ const severityOf = (threshold: string): string =>
         : 'info'
 
 /** Linear: what is spent so far by the share of the period that has passed; null while that share is below 2 %. */
-export const projection = (spent: number, period: Period, now: Instant): number | null => {
+const projection = (spent: number, period: Period, now: Instant): number | null => {
   const share = (now - period.startAt) / (period.endAt - period.startAt)
   return share < leastShare ? null : spent / Math.min(share, 1)
 }

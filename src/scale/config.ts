@@ -59,8 +59,8 @@ const autoscalerSchema = z
     current: z.string().min(1).optional(),
     behavior: behaviorSchema,
     interval: span('15s').refine((d) => d >= 1000, 'at least 1s'),
-    /** Data older than this counts as missing. */
-    stale_after: span('2m'),
+    /** Data older than this counts as missing; a query looks back five minutes at most. */
+    stale_after: span('2m').refine((d) => d > 0 && d <= 300_000, 'between 1ms and 5m'),
     actuator: z.string().default(''),
   })
   .refine((a) => a.min_replicas <= a.max_replicas, {

@@ -95,7 +95,7 @@ const simulate = (
   return [errors, latency, score]
 }
 
-export const canary = canarySchema.parse({
+const canary = canarySchema.parse({
   baseline: '1',
   analysis: {
     metrics: [
@@ -107,7 +107,7 @@ export const canary = canarySchema.parse({
 })
 
 /** One canary from its start to its end: what was decided and after how many seconds. */
-export const play = (s: Scenario, seed: number): { verdict: string; after: number } => {
+const play = (s: Scenario, seed: number): { verdict: string; after: number } => {
   const { analysis } = canary
   const random = generator(seed)
   const points = Math.round((3 * analysis.duration) / 1000 / step5)
@@ -156,7 +156,7 @@ export const run = (s: Scenario, times: number, seed: number): Outcome => {
 }
 
 /** The upper end of the one-sided 95 % interval of a share (Wilson). */
-export const upperShare = (share: number, n: number): number => {
+const upperShare = (share: number, n: number): number => {
   const z = normalQuantile(0.95)
   const middle = share + (z * z) / (2 * n)
   return (middle + z * Math.sqrt((share * (1 - share)) / n + (z * z) / (4 * n * n))) / (1 + (z * z) / n)
