@@ -122,31 +122,39 @@ it('is stopped: callers hear unavailable soon, the event loop stays free, and it
   expect((await store.stats(never)).tables.find((t) => t.name === 'samples')?.rows).toBe(1)
 })
 
-it('ends when its parent is killed, and its directory can be opened again at once', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'airboss-orphan-'))
-  const script = join(dir, 'parent.ts')
-  const root = new URL('../../', import.meta.url).pathname
-  writeFileSync(
-    script,
-    `import { testEngine } from '${root}test/kit/store.ts'
+it.each([
+  ['runs', false],
+  ['stands still', true],
+])(
+  'ends when its parent is killed while it %s, and its directory can be opened again',
+  async (_, stopped) => {
+    const dir = mkdtempSync(join(tmpdir(), 'airboss-orphan-'))
+    const script = join(dir, 'parent.ts')
+    const root = new URL('../../', import.meta.url).pathname
+    writeFileSync(
+      script,
+      `import { testEngine } from '${root}test/kit/store.ts'
      const engine = await testEngine('${dir}/data')
      console.log(engine.pid())`,
-  )
-  const parent = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
-  onTestFinished(() => {
+    )
+    const parent = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => {
+      parent.kill('SIGKILL')
+      rmSync(dir, { recursive: true, force: true })
+    })
+    const pid = await new Promise<number>((resolve) =>
+      parent.stdout.once('data', (text) => resolve(Number(text))),
+    )
+    expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('engine')
+    expect(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[1]).toBe(String(parent.pid))
+    expect(alive(pid)).toBe(true)
+    if (stopped) process.kill(pid, 'SIGSTOP')
     parent.kill('SIGKILL')
-    rmSync(dir, { recursive: true, force: true })
-  })
-  const pid = await new Promise<number>((resolve) =>
-    parent.stdout.once('data', (text) => resolve(Number(text))),
-  )
-  expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('engine')
-  expect(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[1]).toBe(String(parent.pid))
-  expect(alive(pid)).toBe(true)
-  parent.kill('SIGKILL')
-  const again = await testEngine(join(dir, 'data'))
-  onTestFinished(() => again.drain())
-  await expect.poll(() => alive(pid), { timeout: 5000 }).toBe(false)
-  expect(existsSync(`/dev/shm/airboss-engine-${pid}`)).toBe(false)
-  expect(again.url()).not.toBeNull()
-})
+    await new Promise((resolve) => parent.once('exit', resolve))
+    const again = await testEngine(join(dir, 'data'))
+    onTestFinished(() => again.drain())
+    await expect.poll(() => alive(pid), { timeout: 5000 }).toBe(false)
+    expect(existsSync(`/dev/shm/airboss-engine-${pid}`)).toBe(false)
+    expect(again.url()).not.toBeNull()
+  },
+)

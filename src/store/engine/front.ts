@@ -160,6 +160,10 @@ class HttpFront implements Front {
       response.end(`There is no handle ${pathname}\n\nUse / or /ping for health checks.\n`)
       return
     }
+    if (request.method !== 'POST' && !request.url?.includes('query=')) {
+      response.end('Ok.\n')
+      return
+    }
     const gone = new AbortController()
     response.on('close', () => {
       if (!response.writableFinished) gone.abort()

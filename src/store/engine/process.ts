@@ -1,5 +1,5 @@
 // The embedded engine's own process: opens the data directory and serves the ClickHouse HTTP interface on a loopback port.
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,6 +60,34 @@ const runs = (pid: number): boolean => {
   }
 }
 
+/** Says which process holds a data directory, and which process that one belongs to. */
+interface Holder {
+  readonly pid: number
+  readonly parent: number
+}
+
+/**
+ * An engine that stands still (SIGSTOP, a frozen disk) when its parent dies cannot notice and would hold the directory for ever: the
+ * next engine ends it. One whose parent lives is left alone.
+ */
+const takeOver = (dir: string): void => {
+  const path = join(dir, 'airboss-engine.json')
+  if (existsSync(path)) {
+    const { pid, parent } = JSON.parse(readFileSync(path, 'utf8') || '{}') as Partial<Holder>
+    const cmdline = `/proc/${pid}/cmdline`
+    const ours =
+      pid !== undefined && existsSync(cmdline) && readFileSync(cmdline, 'utf8').includes('--airboss-engine')
+    if (ours && parent !== undefined && !runs(parent)) {
+      process.kill(pid, 'SIGKILL')
+      for (const root of spoolRoots())
+        rmSync(join(root, `${spoolName}${pid}`), { recursive: true, force: true })
+    }
+  }
+  const holder: Holder = { pid: process.pid, parent: process.ppid }
+  writeFileSync(`${path}.new`, JSON.stringify(holder))
+  renameSync(`${path}.new`, path)
+}
+
 const open = async (options: EngineOptions): Promise<{ sessions: Sessions; front: Front }> => {
   const sessions = openSessions(options)
   const never = new AbortController().signal
@@ -106,6 +134,7 @@ const main = async (): Promise<void> => {
     const { AIRBOSS_ENGINE: given } = process.env
     const options = JSON.parse(given ?? '{}') as EngineOptions
     Reflect.deleteProperty(process.env, 'AIRBOSS_ENGINE')
+    takeOver(options.dir)
     const { sessions, front } = await open(options)
     const server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 0 }, (request, response) =>
       front.handle(request, response),
