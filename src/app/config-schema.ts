@@ -1,9 +1,11 @@
 // The whole configuration's schema: every room's own section, under the keys that users know from Prometheus.
 import { z } from 'zod'
+import { accessSchema } from '../access/access.ts'
 import { actionsSchema } from '../act/config.ts'
 import { deploymentsSchema } from '../fleet/config.ts'
 import { durationSchema, secretSchema } from '../lib/config.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
+import { budgetsSchema } from '../money/budget-config.ts'
 import { pricesConfigSchema } from '../money/prices.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
@@ -97,8 +99,6 @@ const listenSchema = z
     clickhouse: address.default('127.0.0.1:8123'),
     /** How people reach this Airboss: stands in pages and links. */
     external_url: z.url().optional(),
-    /** Host names, beside loopback's own, that requests may name. */
-    hosts: z.array(z.string()).default([]),
   })
   .prefault({})
 
@@ -121,6 +121,8 @@ export const configSchema = (env: Environment) =>
     alertmanager: z.string().optional(),
     deployments: deploymentsSchema,
     autoscale: autoscaleSchema,
+    budgets: budgetsSchema,
+    access: accessSchema(env),
     actions: actionsSchema(env).prefault({}),
     oncall: oncallSchema(secretSchema(env)).optional(),
     /** Own traces: where they go (OTLP/HTTP), left out = nowhere. */
