@@ -142,13 +142,19 @@ export const wireTell = async (context: Context, parts: Parts): Promise<Tell> =>
       const before = { channels, settings: current }
       channels = make(next)
       try {
-        oncall.apply(next.config.oncall ?? emptyOncallConfig, pagersFor(() => channels))
+        oncall.apply(
+          next.config.oncall ?? emptyOncallConfig,
+          pagersFor(() => channels),
+        )
         await alerts.apply(next.alerts)
         await rules.apply(next.rules)
         current = next
       } catch (error) {
         channels = before.channels
-        oncall.apply(before.settings.config.oncall ?? emptyOncallConfig, pagersFor(() => channels))
+        oncall.apply(
+          before.settings.config.oncall ?? emptyOncallConfig,
+          pagersFor(() => channels),
+        )
         await alerts.apply(before.settings.alerts)
         throw error
       }
