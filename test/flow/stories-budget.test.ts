@@ -169,7 +169,7 @@ it('pages when half of it is spent, with the numbers in words', async () => {
 
 it('pages again at the whole, and only then', async () => {
   await post({ id: 'c5', usd: 6, agent: 'finder', owner: 'search' })
-  await until('the second page', () => pagerduty.events.length > 1, 15_000)
+  await until('the second page', () => pagerduty.events.length > 1 && sink.to('/money').length > 1, 15_000)
   const thresholds = sink
     .to('/money')
     .flatMap((c) => c.body.alerts.map((a: { labels: { threshold: string } }) => a.labels.threshold))
