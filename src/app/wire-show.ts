@@ -4,6 +4,7 @@ import { mount } from '../api/mount.ts'
 import { createOncallApi } from '../api/oncall/oncall-api.ts'
 import { prometheusRoutes } from '../api/prometheus/routes.ts'
 import { type Authenticate, createHttpServer, splitAddress } from '../api/server.ts'
+import { consoleRoutes } from '../console/routes.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
@@ -15,6 +16,7 @@ import { version } from './package-root.ts'
 import type { Reload } from './reload.ts'
 import type { Access } from './wire-access.ts'
 import type { Act } from './wire-act.ts'
+import { wireConsole } from './wire-console.ts'
 import type { Keep } from './wire-keep.ts'
 import type { Events, Receive } from './wire-receive.ts'
 import type { Tell } from './wire-tell.ts'
@@ -91,6 +93,7 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
       app.route('/', createOncallApi({ oncall: tell.oncall, log, actorOf }))
       app.route('/', createAlertmanagerApi({ alerts: tell.alerts, clock, log, actorOf, version }))
       prometheusRoutes(app, prometheusDoors(context, parts))
+      app.route('/', consoleRoutes(wireConsole(context, parts, actorOf)))
     },
   })
 }
