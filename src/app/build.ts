@@ -131,9 +131,9 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   await ledger.start()
   const querier = makeQuerier(context, keep.reader)
   const parts = { querier, sink: keep.sink, ledger }
-  const access = wireAccess(context, ledger)
+  const access = wireAccess(context)
   const tell = await wireTell(context, parts)
-  const act = wireAct(context, parts)
+  const act = wireAct(context, { ...parts, alerts: tell.alerts })
   const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
 
   // show

@@ -1,5 +1,6 @@
 // Keep: the write-ahead log, the head, the engine or server behind them, and the ledger's copy there.
 import { join } from 'node:path'
+import { createAdmission } from '../head/admission.ts'
 import { createHead, type Head } from '../head/head.ts'
 import { createWholeReader } from '../head/whole-reader.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
@@ -66,7 +67,9 @@ const makeStore = (context: Context, head: Head): { engine: Engine | null; store
   }
   const engine = createEngine({
     dir: join(settings.dataDir, 'engine'),
-    memoryBytes: storage.engine.max_memory,
+    memoryBytes: storage.engine.memory_bytes,
+    readers: storage.engine.readers,
+    threads: storage.engine.threads,
     clock,
     log: log.child({ room: 'engine' }),
     metrics,
@@ -140,6 +143,28 @@ const begin = async (
   }
   const failed = (error: unknown): void => context.log.error({ err: error }, 'upkeep failed')
   every(clock, trimEvery, (now) => head.trim(now), { signal: stop, failed })
+  gauges(context, log)
+}
+
+/** Figures that the shipped rules compare: how full the log and the table of series are. */
+const gauges = ({ settings, clock, log: said, metrics, table, stop }: Context, log: WriteLog): void => {
+  const { storage } = settings.config
+  const bytes = metrics.gauge('airboss_log_bytes', 'Bytes of the write-ahead log on disk.')
+  const pending = metrics.gauge('airboss_log_pending_rows', 'Rows accepted and not yet in ClickHouse.')
+  const series = metrics.gauge('airboss_series', 'Series known.')
+  metrics.gauge('airboss_log_max_bytes', 'Most bytes the write-ahead log may take.').set(storage.log.max_size)
+  metrics.gauge('airboss_series_limit', 'Most series that are taken.').set(storage.max_series)
+  const look = (): void => {
+    const stats = log.stats()
+    bytes.set(stats.bytes)
+    pending.set(stats.pendingRows)
+    series.set(table.size)
+  }
+  look()
+  every(clock, askEvery, look, {
+    signal: stop,
+    failed: (error) => said.error({ err: error }, 'gauges not set'),
+  })
 }
 
 /** Asks every few seconds whether the store answers; the first answer is the result, later ones go to `said`. */
@@ -192,16 +217,14 @@ export const wireKeep = (context: Context, producers: readonly Producer[]): Keep
       head.append(batch)
     },
   })
+  const admission = createAdmission({ known: head, sink: log, metrics })
   const sink: Sink<Batch> = {
     push: (batch, signal) => {
-      const admitted = head.admit(batch)
-      const news = metadata.learn(batch.metadata)
-      return log.push(
-        news.length === batch.metadata.length ? admitted : { ...admitted, metadata: news },
-        signal,
-      )
+      if (batch.metadata.length === 0) return admission.push(batch, signal)
+      return admission.push({ ...batch, metadata: metadata.learn(batch.metadata) }, signal)
     },
   }
+
   return {
     sink,
     head,
