@@ -14,6 +14,7 @@ import { hostConfigSchema } from '../receive/host/receiver.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
 import { scrapeConfigsSchema } from '../receive/scrape/config.ts'
 import { autoscaleSchema } from '../scale/config.ts'
+import { clickhouseSchema, engineSchema } from '../store/config.ts'
 import { retentionSchema } from '../store/schema.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -73,21 +74,10 @@ const storageSchema = (env: Environment) =>
       max_labels: z.int().min(1).default(defaultAdmission.labels),
       log: z.strictObject({ max_size: bytes('4GB') }).prefault({}),
       head: z.strictObject({ window: span('10m'), max_size: bytes('1GB') }).prefault({}),
-      engine: z.strictObject({ max_memory: bytes('4GB') }).prefault({}),
+      engine: engineSchema,
       retention: retentionSchema,
       /** A ClickHouse server instead of the embedded engine. */
-      clickhouse: z
-        .strictObject({
-          url: z.url(),
-          user: z.string().default('default'),
-          password: secretSchema(env).prefault(''),
-          database: z
-            .string()
-            .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'letters, digits and underscores')
-            .default('airboss'),
-          cluster: z.string().optional(),
-        })
-        .optional(),
+      clickhouse: clickhouseSchema(env).optional(),
     })
     .prefault({})
 

@@ -12,6 +12,8 @@ export interface Access {
   /** For clients that bring a user and password: the password is a token. */
   readonly byPassword: (password: string) => boolean
   readonly authorizer: Authorizer
+  /** Whether callers from this machine need no token. */
+  readonly passwordless: boolean
 }
 
 /** Questions that come by POST because they are long. */
@@ -62,6 +64,7 @@ export const wireAccess = (context: Context): Access => {
   return {
     http: httpGate(room),
     authorizer: room,
+    passwordless: room.open,
     grpc: (headers) => {
       const actor = room.authenticate({
         authorization: headers['authorization'],

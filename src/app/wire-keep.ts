@@ -67,7 +67,9 @@ const makeStore = (context: Context, head: Head): { engine: Engine | null; store
   }
   const engine = createEngine({
     dir: join(settings.dataDir, 'engine'),
-    memoryBytes: storage.engine.max_memory,
+    memoryBytes: storage.engine.memory_bytes,
+    readers: storage.engine.readers,
+    threads: storage.engine.threads,
     clock,
     log: log.child({ room: 'engine' }),
     metrics,

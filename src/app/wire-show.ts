@@ -43,6 +43,8 @@ export interface ShowParts {
   readonly reload: Reload
 }
 
+const isLoopback = (host: string): boolean => /^(localhost|127\.|::1$)/.test(host)
+
 export interface Show extends Service {
   addresses(): Addresses
 }
@@ -131,6 +133,9 @@ export const wireShow = (context: Context, parts: ShowParts): Show => {
         database: 'airboss',
         log,
         metrics,
+        ...(access.passwordless && isLoopback(splitAddress(listen.clickhouse).host)
+          ? {}
+          : { admit: (_user, password) => access.byPassword(password) }),
       })
     : null
   const servers: Service[] = [main, otlp, receive.otlpGrpc, ...(readonly ? [readonly] : [])]

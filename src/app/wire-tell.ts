@@ -122,6 +122,7 @@ export const wireTell = async (context: Context, parts: Parts): Promise<Tell> =>
   const make = (from: Settings): Channels =>
     createChannels({ globals: from.alerts.globals, send, clock, log, metrics })
   let channels = make(settings)
+  let current = settings
   const oncall = await makeOncall(context, settings.config.oncall ?? emptyOncallConfig, () => channels)
   const { alerts, journal } = await makeAlerts(
     context,
@@ -138,7 +139,7 @@ export const wireTell = async (context: Context, parts: Parts): Promise<Tell> =>
       make(next)
     },
     apply: async (next) => {
-      const before = channels
+      const before = { channels, settings: current }
       channels = make(next)
       try {
         oncall.apply(
@@ -147,8 +148,14 @@ export const wireTell = async (context: Context, parts: Parts): Promise<Tell> =>
         )
         await alerts.apply(next.alerts)
         await rules.apply(next.rules)
+        current = next
       } catch (error) {
-        channels = before
+        channels = before.channels
+        oncall.apply(
+          before.settings.config.oncall ?? emptyOncallConfig,
+          pagersFor(() => channels),
+        )
+        await alerts.apply(before.settings.alerts)
         throw error
       }
     },
