@@ -4,7 +4,7 @@ import type { DecisionsDoor, OpsDoors, Status } from '../api/ops/doors.ts'
 import { createOpsApi } from '../api/ops/ops-api.ts'
 import type { OpsApp } from '../api/ops/wire.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
-import { between } from '../lib/time.ts'
+import { duration } from '../lib/time.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Context } from './context.ts'
 import { version } from './package-root.ts'
@@ -61,7 +61,7 @@ const statusOf =
     return {
       version,
       startedAt,
-      uptime: between(startedAt, clock.now()),
+      uptime: duration(clock.now() - startedAt),
       store: { up: why === '', why, engine_pid: keep.engine?.pid() ?? null },
       log: {
         bytes: log.bytes,
