@@ -100,7 +100,7 @@ export const wireConsole = (
     fleet: () => fleetView(act),
     rollouts: () => act.rollouts.list().map(rolloutView),
     scalers: () => act.scaler.list(),
-    budgets: () => act.budgets.list(),
+    budgets: () => act.budgets.list().map((b) => ({ ...b, period: b.period.label })),
     targets: () => receive.scraper.targets(),
     keep: () => keepView(context, keep),
     history: (most) => ledger.history({ limit: most }),
