@@ -24,7 +24,9 @@ const toggleTheme = (): void => {
   dispatchEvent(new Event('themechange'))
 }
 for (const button of all<HTMLButtonElement>('[data-theme-toggle]')) button.onclick = toggleTheme
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => dispatchEvent(new Event('themechange')))
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () =>
+  dispatchEvent(new Event('themechange')),
+)
 
 const more = one<HTMLAnchorElement>('a[href="#more"]')
 more?.addEventListener('click', (event) => {
@@ -50,7 +52,16 @@ const lookUp = async (text: string): Promise<void> => {
   if (!answer?.ok) return list.replaceChildren(make('li', { class: 'note' }, 'Airboss does not answer.'))
   const found = (await answer.json()) as Found[]
   const rows = found.map((f, i) =>
-    make('li', {}, make('a', { href: f.href, class: i === 0 ? 'on' : '' }, make('span', { class: 'clip' }, f.name), make('span', { class: 'n' }, f.kind))),
+    make(
+      'li',
+      {},
+      make(
+        'a',
+        { href: f.href, class: i === 0 ? 'on' : '' },
+        make('span', { class: 'clip' }, f.name),
+        make('span', { class: 'n' }, f.kind),
+      ),
+    ),
   )
   list.replaceChildren(...(rows.length > 0 ? rows : [make('li', { class: 'note' }, 'Nothing by that name.')]))
 }
@@ -95,7 +106,9 @@ addEventListener('click', (event) => {
 
 // ---- keys: g then a letter goes, single letters act, never while typing
 const walk = (by: number): void => {
-  const rows = all('.alerts .alert-main, .decisions li a, .rules tbody code').filter((row) => row.offsetParent)
+  const rows = all('.alerts .alert-main, .decisions li a, .rules tbody code').filter(
+    (row) => row.offsetParent,
+  )
   const links = rows.map((row) => row.closest<HTMLElement>('a')).filter((a): a is HTMLElement => a !== null)
   const at = links.indexOf(document.activeElement as HTMLElement)
   links[Math.min(links.length - 1, Math.max(0, at + by))]?.focus()
@@ -106,7 +119,13 @@ const keys = new Map<string, readonly [what: string, run: () => void]>([
   ['t', ['Light or dark', toggleTheme]],
   ['j', ['Next row', () => walk(1)]],
   ['k', ['Row before', () => walk(-1)]],
-  ['a', ['Acknowledge the first', () => one<HTMLButtonElement>('form[action="/console/acknowledge"] button')?.click()]],
+  [
+    'a',
+    [
+      'Acknowledge the first',
+      () => one<HTMLButtonElement>('form[action="/console/acknowledge"] button')?.click(),
+    ],
+  ],
 ])
 const places = all<HTMLAnchorElement>('.rail a[data-key]').map((a) => ({
   key: a.dataset['key'] ?? '',
@@ -149,7 +168,8 @@ addEventListener('keydown', (event) => {
 
 // A link to an alert opens its details.
 const openTarget = (): void => {
-  const target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null
+  const target =
+    location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null
   if (target instanceof HTMLDetailsElement) target.open = true
 }
 addEventListener('hashchange', openTarget)

@@ -19,7 +19,11 @@ export const make = (
 }
 
 const svgSpace = 'http://www.w3.org/2000/svg'
-export const svg = (name: string, attributes: Readonly<Record<string, string>>, ...children: Node[]): SVGElement => {
+export const svg = (
+  name: string,
+  attributes: Readonly<Record<string, string>>,
+  ...children: Node[]
+): SVGElement => {
   const element = document.createElementNS(svgSpace, name)
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value)
   element.append(...children)

@@ -2,7 +2,14 @@
 import { acceptCompletion, autocompletion, closeBrackets, completionKeymap } from '@codemirror/autocomplete'
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language'
 import { lintKeymap } from '@codemirror/lint'
-import { type ChangeSet, EditorState, Prec, StateEffect, StateField, type Transaction } from '@codemirror/state'
+import {
+  type ChangeSet,
+  EditorState,
+  Prec,
+  StateEffect,
+  StateField,
+  type Transaction,
+} from '@codemirror/state'
 import { EditorView, type KeyBinding, keymap, placeholder } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import { PromQLExtension } from '@prometheus-io/codemirror-promql'
@@ -71,7 +78,9 @@ const keysOf = (run: () => void): readonly KeyBinding[] => [
 
 /** Puts the editor over the field; the field keeps its text, so that the form sends it. */
 export const mount = (area: HTMLTextAreaElement, run: () => void): void => {
-  const promql = new PromQLExtension().setComplete({ remote: { url: '', httpMethod: 'GET', lookbackInterval: 12 * 3_600_000 } })
+  const promql = new PromQLExtension().setComplete({
+    remote: { url: '', httpMethod: 'GET', lookbackInterval: 12 * 3_600_000 },
+  })
   const focused = document.activeElement === area
   const view = new EditorView({
     state: EditorState.create({
@@ -87,7 +96,12 @@ export const mount = (area: HTMLTextAreaElement, run: () => void): void => {
         syntaxHighlighting(colors),
         placeholder(area.placeholder),
         EditorView.lineWrapping,
-        EditorView.contentAttributes.of({ 'aria-label': 'PromQL', spellcheck: 'false', autocapitalize: 'off' }),
+        EditorView.cspNonce.of(document.documentElement.dataset['nonce'] ?? ''),
+        EditorView.contentAttributes.of({
+          'aria-label': 'PromQL',
+          spellcheck: 'false',
+          autocapitalize: 'off',
+        }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) area.value = update.state.doc.toString()
         }),

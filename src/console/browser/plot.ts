@@ -33,7 +33,8 @@ const token = (name: string): string => {
   probe.style.color = `var(--${name})`
   return getComputedStyle(probe).color
 }
-const alpha = (rgb: string, a: number): string => `rgba(${(rgb.match(/[\d.]+/g) ?? []).slice(0, 3).join(', ')}, ${a})`
+const alpha = (rgb: string, a: number): string =>
+  `rgba(${(rgb.match(/[\d.]+/g) ?? []).slice(0, 3).join(', ')}, ${a})`
 const inkNow = (): Ink => ({
   ink3: token('ink-3'),
   line: token('line'),
@@ -74,7 +75,11 @@ const drawLimit =
   }
 
 const stroke = (color: string, dash: readonly number[]): SVGElement =>
-  svg('svg', { viewBox: '0 0 18 8' }, svg('path', { d: 'M0 4h18', stroke: color, 'stroke-width': '2.4', 'stroke-dasharray': dash.join(' ') }))
+  svg(
+    'svg',
+    { viewBox: '0 0 18 8' },
+    svg('path', { d: 'M0 4h18', stroke: color, 'stroke-width': '2.4', 'stroke-dasharray': dash.join(' ') }),
+  )
 
 interface Drawn {
   readonly figure: HTMLElement
@@ -85,7 +90,15 @@ const live = new Map<HTMLElement, Drawn>()
 
 const valueAt = (s: Series, i: number): number | null => s.values[i] ?? null
 
-const showTip = (u: uPlot, tip: HTMLElement, spec: Spec, i: number, say: Writer, colors: readonly string[], long: boolean): void => {
+const showTip = (
+  u: uPlot,
+  tip: HTMLElement,
+  spec: Spec,
+  i: number,
+  say: Writer,
+  colors: readonly string[],
+  long: boolean,
+): void => {
   const rows = spec.series
     .map((s, k) => ({ s, k, v: valueAt(s, i) }))
     .filter((r): r is typeof r & { v: number } => r.v !== null && (u.series[r.k + 1]?.show ?? false))
@@ -98,7 +111,18 @@ const showTip = (u: uPlot, tip: HTMLElement, spec: Spec, i: number, say: Writer,
   }
   tip.replaceChildren(
     make('p', {}, long ? `${dayMonth.format(at)} ${hourMinute.format(at)}` : withSeconds.format(at)),
-    make('table', {}, ...rows.map(({ s, k, v }) => make('tr', {}, make('td', {}, swatch(colors[k]!), s.label), make('td', { class: 'r' }, make('b', {}, say(v, true)))))),
+    make(
+      'table',
+      {},
+      ...rows.map(({ s, k, v }) =>
+        make(
+          'tr',
+          {},
+          make('td', {}, swatch(colors[k]!), s.label),
+          make('td', { class: 'r' }, make('b', {}, say(v, true))),
+        ),
+      ),
+    ),
   )
   tip.hidden = false
   const x = (u.cursor.left ?? 0) + u.over.offsetLeft
@@ -124,14 +148,45 @@ const zoomed = (u: uPlot): void => {
 const axes = (ink: Ink, say: Writer, long: boolean): uPlot.Axis[] => {
   const font = `11px ${ink.font}`
   return [
-    { stroke: ink.ink3, font, grid: { show: false }, ticks: { stroke: ink.line, size: 4 }, size: 26, gap: 4, space: 64, values: (_, ts) => ts.map((t) => (long ? dayMonth : hourMinute).format(t * 1000)) },
-    { stroke: ink.ink3, font, grid: { stroke: ink.line, width: 1 }, ticks: { show: false }, size: 66, gap: 6, space: 38, values: (_, vs, __, ___, step) => vs.map((v) => say(v, false, step)) },
+    {
+      stroke: ink.ink3,
+      font,
+      grid: { show: false },
+      ticks: { stroke: ink.line, size: 4 },
+      size: 26,
+      gap: 4,
+      space: 64,
+      values: (_, ts) => ts.map((t) => (long ? dayMonth : hourMinute).format(t * 1000)),
+    },
+    {
+      stroke: ink.ink3,
+      font,
+      grid: { stroke: ink.line, width: 1 },
+      ticks: { show: false },
+      size: 66,
+      gap: 6,
+      space: 38,
+      values: (_, vs, __, ___, step) => vs.map((v) => say(v, false, step)),
+    },
   ]
 }
 
-const legendOf = (legend: HTMLElement, spec: Spec, u: uPlot, colors: readonly string[], dashOf: (s: Series) => readonly number[]): void => {
+const legendOf = (
+  legend: HTMLElement,
+  spec: Spec,
+  u: uPlot,
+  colors: readonly string[],
+  dashOf: (s: Series) => readonly number[],
+): void => {
   const buttons = spec.series.map((s, i) => {
-    const button = make('button', { type: 'button', 'aria-pressed': 'true', tabindex: '-1' }, stroke(colors[i]!, dashOf(s)), make('span', { class: 'clip' }, s.label), ' ', make('b', {}))
+    const button = make(
+      'button',
+      { type: 'button', 'aria-pressed': 'true', tabindex: '-1' },
+      stroke(colors[i]!, dashOf(s)),
+      make('span', { class: 'clip' }, s.label),
+      ' ',
+      make('b', {}),
+    )
     button.onclick = () => {
       const on = button.getAttribute('aria-pressed') !== 'true'
       button.setAttribute('aria-pressed', String(on))
@@ -191,7 +246,16 @@ const draw = (figure: HTMLElement): void => {
       axes: axes(ink, say, long),
       series: [
         {},
-        ...spec.series.map((s, i): uPlot.Series => ({ label: s.label, stroke: colors[i]!, width: 1.6, dash: [...dashOf(s)], points: { show: (_, k) => s.values.filter((v) => v !== null).length < 3 && k > 0 }, spanGaps: false })),
+        ...spec.series.map(
+          (s, i): uPlot.Series => ({
+            label: s.label,
+            stroke: colors[i]!,
+            width: 1.6,
+            dash: [...dashOf(s)],
+            points: { show: (_, k) => s.values.filter((v) => v !== null).length < 3 && k > 0 },
+            spanGaps: false,
+          }),
+        ),
       ],
       hooks: { draw: [drawLimit(spec, ink)], setCursor: [cursorMoved], setSelect: [zoomed] },
     },

@@ -17,7 +17,9 @@ const has = (): string =>
 const busy = (element: HTMLElement): boolean => {
   const active = document.activeElement
   if (active && element.contains(active) && active.matches('input, textarea, select')) return true
-  return all<HTMLInputElement>('input, textarea', element).some((i) => i.type !== 'hidden' && i.value !== i.defaultValue)
+  return all<HTMLInputElement>('input, textarea', element).some(
+    (i) => i.type !== 'hidden' && i.value !== i.defaultValue,
+  )
 }
 
 const put = (id: string, html: string): void => {
@@ -58,7 +60,13 @@ const freshness = (): void => {
     const words =
       age === null && !late
         ? make('span', {}, 'No data yet')
-        : make('span', {}, late ? 'Stale, ' : 'Data ', make('b', {}, length(late ? silent : Math.max(0, age ?? 0))), ' old')
+        : make(
+            'span',
+            {},
+            late ? 'Stale, ' : 'Data ',
+            make('b', {}, length(late ? silent : Math.max(0, age ?? 0))),
+            ' old',
+          )
     fresh.replaceChildren(shape(old ? 's-warn' : age === null ? 's-stale' : 's-ok'), words)
   }
   let banner = one('.banner')
@@ -78,7 +86,9 @@ const tick = (): void => {
 }
 
 export const startStream = (page: string): void => {
-  const source = new EventSource(`/console/stream?page=${encodeURIComponent(page)}&has=${encodeURIComponent(has())}`)
+  const source = new EventSource(
+    `/console/stream?page=${encodeURIComponent(page)}&has=${encodeURIComponent(has())}`,
+  )
   source.addEventListener('beat', (event) => {
     const beat = JSON.parse((event as MessageEvent<string>).data) as { now: number; newest: number | null }
     setServerNow(beat.now)

@@ -20,7 +20,15 @@ const format = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat =>
 export const hourMinute = format({ hour: '2-digit', minute: '2-digit' })
 export const withSeconds = format({ hour: '2-digit', minute: '2-digit', second: '2-digit' })
 export const dayMonth = format({ day: 'numeric', month: 'short' })
-const full = format({ weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' })
+const full = format({
+  weekday: 'short',
+  day: 'numeric',
+  month: 'short',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  timeZoneName: 'short',
+})
 
 /** How far this browser's clock is from the server's. */
 let ahead = 0
@@ -40,7 +48,11 @@ const textOf = (form: string | undefined, at: number, now: number): string => {
     case 'until':
       return length(Math.max(0, at - now))
     default:
-      return at > now + 1000 ? `in ${length(at - now)}` : now - at < 5000 ? 'just now' : `${length(now - at)} ago`
+      return at > now + 1000
+        ? `in ${length(at - now)}`
+        : now - at < 5000
+          ? 'just now'
+          : `${length(now - at)} ago`
   }
 }
 
