@@ -8,7 +8,9 @@ import { type Arguments, usage } from './arguments.ts'
 import { build } from './build.ts'
 import { checkAll } from './check.ts'
 import { readSettings } from './config.ts'
+import { migrateStore } from './migrate.ts'
 import { version } from './package-root.ts'
+import { testRulesCommand } from './test-rules.ts'
 
 export interface Outside {
   /** Aborted when the process is asked to end. */
@@ -75,6 +77,11 @@ const query = async ({ rest, options }: Arguments, { stop, out }: Outside): Prom
   return 0
 }
 
+const migrate = ({ flags }: Arguments, { stop }: Outside): Promise<string> => {
+  const settings = readSettings(flags)
+  return migrateStore(settings, createLogger({ level: settings.logLevel }), stop)
+}
+
 /** Runs a command; gives the exit code. */
 export const run = async (args: Arguments, outside: Outside): Promise<number> => {
   const { out } = outside
@@ -85,6 +92,11 @@ export const run = async (args: Arguments, outside: Outside): Promise<number> =>
       return query(args, outside)
     case 'check':
       for (const line of checkAll(readSettings(args.flags))) out(line)
+      return 0
+    case 'test-rules':
+      return testRulesCommand(args.rest, out)
+    case 'migrate':
+      out(await migrate(args, outside))
       return 0
     case 'help':
       out(usage)
