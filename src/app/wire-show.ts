@@ -6,6 +6,7 @@ import { opsError } from '../api/ops/ops-api.ts'
 import { errorResponse } from '../api/prometheus/encode.ts'
 import { prometheusRoutes } from '../api/prometheus/routes.ts'
 import { type Authenticate, createHttpServer, splitAddress } from '../api/server.ts'
+import { consoleRoutes } from '../console/routes.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
 import type { AppError } from '../lib/errors.ts'
 import { formatDuration } from '../lib/time.ts'
@@ -18,6 +19,7 @@ import { version } from './package-root.ts'
 import type { Reload } from './reload.ts'
 import type { Access } from './wire-access.ts'
 import type { Act } from './wire-act.ts'
+import { wireConsole } from './wire-console.ts'
 import type { Keep } from './wire-keep.ts'
 import { wireOps } from './wire-ops.ts'
 import type { Events, Receive } from './wire-receive.ts'
@@ -108,6 +110,7 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
       app.route('/', wireOps(context, parts))
       app.route('/', createAlertmanagerApi({ alerts: tell.alerts, clock, log, actorOf, version }))
       prometheusRoutes(app, prometheusDoors(context, parts))
+      app.route('/', consoleRoutes(wireConsole(context, parts, actorOf)))
     },
   })
 }
