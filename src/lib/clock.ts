@@ -98,3 +98,6 @@ export const every = (
   signal.addEventListener('abort', () => timer?.cancel(), { once: true })
   arm(next(clock.now()))
 }
+
+/** For libraries that want a Date. */
+export const dateOf = (at: Instant): Date => new Date(at)

@@ -29,12 +29,16 @@ const nodeAt = (doc: Document, path: readonly PropertyKey[]): unknown =>
 const rangeOf = (node: unknown): number | undefined =>
   (node as { range?: readonly number[] } | undefined)?.range?.[0]
 
-/** Parses one YAML document with merge keys; a syntax error throws `bad_data` with file and line. */
-export const parseYaml = (text: string, file: string): YamlText => {
+/**
+ * Parses one YAML document with merge keys; a syntax error throws `bad_data` with file and line. The `failsafe` schema leaves every
+ * scalar the text it was written as (`1.10`, `0x40`, an empty one is '').
+ */
+export const parseYaml = (text: string, file: string, schema: 'core' | 'failsafe' = 'core'): YamlText => {
   const counter = new LineCounter()
   const doc = parseDocument(text, {
     lineCounter: counter,
     merge: true,
+    schema,
     prettyErrors: false,
     uniqueKeys: true,
   })
@@ -69,9 +73,23 @@ const pathText = (path: readonly PropertyKey[]): string =>
     '',
   )
 
+type Issue = z.core.$ZodIssue
+
+/** What is wrong in the one form of a union that the value was clearly meant to have; else the union's own message. */
+const meant = (issue: Issue): Issue[] => {
+  if (issue.code !== 'invalid_union') return [issue]
+  const typed = issue.errors.filter(
+    (form) => !form.some((i) => i.path.length === 0 && i.code === 'invalid_type'),
+  )
+  const known = typed.filter((form) => !form.some((i) => i.code === 'unrecognized_keys'))
+  const close = known.length > 0 ? known : typed
+  if (close.length !== 1) return [issue]
+  return close[0]!.flatMap((i) => meant({ ...i, path: [...issue.path, ...i.path] }))
+}
+
 /** All that a schema finds wrong, each with its place. */
 export const problemsOf = (yaml: YamlText, error: z.ZodError): Problem[] =>
-  error.issues.flatMap((issue) => {
+  error.issues.flatMap(meant).flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         file: yaml.file,

@@ -30,6 +30,7 @@ export type RejectReason =
   | 'label_limit'
   | 'bad_labels'
   | 'bad_sample'
+  | 'unsupported'
 
 export interface Rejection {
   readonly reason: RejectReason
@@ -132,19 +133,30 @@ export class BatchBuilder {
   #timely(ref: SeriesRef, at: number): boolean {
     // NaN compares false, and so is refused.
     if (at >= this.#oldestAt && at <= this.#newestAt) return true
-    const name = this.#table.labels(ref)[1] ?? ''
+    this.rejectTime(this.#table.labels(ref)[1] ?? '', at)
+    return false
+  }
+
+  /** Whether a sample at this time may pass: for those who would not make a series for one that may not. */
+  accepts(at: number): boolean {
+    return at >= this.#oldestAt && at <= this.#newestAt
+  }
+
+  /** Rejects a sample of metric `name` because of its time. */
+  rejectTime(name: string, at: number, count = 1): void {
     if (at > this.#newestAt)
       this.reject(
         'too_far_ahead',
         `${name} at ${at} ms is ahead of now by more than ${this.#limits.maxAhead} ms; check the sender's clock`,
+        count,
       )
     else if (at < this.#oldestAt)
       this.reject(
         'too_old',
         `${name} at ${at} ms is older than ${this.#limits.maxAge} ms; storage.out_of_order_time_window sets how old a sample may be`,
+        count,
       )
-    else this.reject('bad_sample', `${name} has a time that is no number`)
-    return false
+    else this.reject('bad_sample', `${name} has a time that is no number`, count)
   }
 
   reject(reason: RejectReason, example: string, count = 1): void {

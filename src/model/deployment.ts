@@ -1,5 +1,6 @@
 // What runs: an agent in a version, what it can do and what it needs.
 import { z } from 'zod'
+import { canarySchema } from './canary.ts'
 
 export const deploymentSchema = z.strictObject({
   agent: z.string().min(1),
@@ -17,6 +18,8 @@ export const deploymentSchema = z.strictObject({
   dependencies: z.record(z.string(), z.string()).default({}),
   model: z.string().default(''),
   owner: z.string().default(''),
+  /** Compared with a baseline version, and promoted or rolled back. */
+  canary: canarySchema.optional(),
 })
 
 export type Deployment = z.output<typeof deploymentSchema>

@@ -9,6 +9,15 @@ it('gives one reference to one label set and different ones to others', () => {
   expect(table.intern(labelsOf({ __name__: 'up', job: 'b' }))).not.toBe(a)
 })
 
+it('tells label sets apart whatever stands in their values', () => {
+  const table = new SeriesTable(10)
+  const one = table.intern(['__name__', 'm', 'a', '1\u00ffb\u00ff2'])
+  const two = table.intern(['__name__', 'm', 'a', '1', 'b', '2'])
+  const three = table.intern(['__name__', 'm', 'a', '1', 'b\u00ff2', '3'])
+  expect(new Set([one, two, three]).size).toBe(3)
+  expect(table.intern(['__name__', 'm', 'a', '1\u00ffb\u00ff2'])).toBe(one)
+})
+
 it('puts stored series back under their stored id', () => {
   const table = new SeriesTable(10)
   const ref = table.restore(42n, labelsOf({ __name__: 'up' }))

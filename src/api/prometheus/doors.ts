@@ -1,0 +1,31 @@
+// What the Prometheus surface asks of the rest: narrow doors.
+import type { Clock } from '../../lib/clock.ts'
+import type { Duration, Instant } from '../../lib/time.ts'
+import type { Metadata } from '../../model/batch.ts'
+import type { Labels } from '../../model/labels.ts'
+import type { HttpHandler } from '../../model/ports/http-handler.ts'
+import type { Querier } from '../../model/ports/querier.ts'
+import type { SeriesIndex } from '../../model/ports/series-index.ts'
+import type { RuleGroupState } from '../../model/rule-group.ts'
+import type { SeriesRef } from '../../model/series.ts'
+import type { TargetView } from '../../model/views.ts'
+
+export interface PrometheusDoors {
+  readonly clock: Clock
+  readonly querier: Querier
+  readonly index: SeriesIndex
+  readonly labelsOf: (ref: SeriesRef) => Labels
+  readonly metadata: () => readonly Metadata[]
+  readonly ruleGroups: () => readonly RuleGroupState[]
+  readonly targets: () => readonly TargetView[]
+  readonly remoteWrite: HttpHandler
+  readonly otlpMetrics: HttpHandler
+  readonly version: string
+  readonly startedAt: Instant
+  /** The longest a query may take. */
+  readonly timeout: Duration
+  /** The configuration in force, secrets hidden. */
+  readonly configText: () => string
+  readonly flags: () => Readonly<Record<string, string>>
+  readonly retention: string
+}

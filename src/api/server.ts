@@ -1,0 +1,113 @@
+// The HTTP server of one address: who asks is checked first, then the surfaces' own routes answer.
+import { createAdaptorServer } from '@hono/node-server'
+import { Hono, type MiddlewareHandler } from 'hono'
+import { AppError, asAppError } from '../lib/errors.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Actor } from '../model/actor.ts'
+import type { Service } from '../model/ports/service.ts'
+import { type Env, plainError } from './mount.ts'
+
+export interface Caller {
+  readonly authorization: string | undefined
+  readonly host: string | undefined
+  readonly origin: string | undefined
+  readonly remoteAddress: string
+  readonly method: string
+  readonly path: string
+}
+/** Who a request comes from; throws `unauthorized` or `forbidden` with the mend. */
+export type Authenticate = (caller: Caller) => Actor
+
+export interface HttpServerDeps {
+  readonly name: string
+  /** `host:port`; port 0 takes a free one. */
+  readonly listen: string
+  readonly routes: (app: Hono<Env>) => void
+  readonly authenticate: Authenticate
+  /** An error in the form of the protocol that is spoken under a path; left out: text. */
+  readonly refuse?: (error: AppError, path: string) => Response
+  readonly log: Logger
+}
+
+/** Splits `host:port`, with `[::1]:port` for IPv6; throws `bad_data` with the mend. */
+export const splitAddress = (address: string): { host: string; port: number } => {
+  const m = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(address)
+  const port = Number(m?.[3])
+  if (!m || port > 65_535)
+    throw new AppError(
+      'bad_data',
+      `address ${JSON.stringify(address)}: write it as host:port, for example 127.0.0.1:9900`,
+    )
+  return { host: m[1] ?? m[2] ?? '', port }
+}
+
+const checked =
+  (authenticate: Authenticate): MiddlewareHandler<Env> =>
+  async (c, next) => {
+    const actor = authenticate({
+      authorization: c.req.header('authorization'),
+      host: c.req.header('host'),
+      origin: c.req.header('origin'),
+      remoteAddress: c.env.incoming.socket.remoteAddress ?? '',
+      method: c.req.method,
+      path: c.req.path,
+    })
+    c.set('actor', actor)
+    await next()
+  }
+
+export const createHttpServer = ({
+  name,
+  listen,
+  routes,
+  authenticate,
+  refuse = plainError,
+  log,
+}: HttpServerDeps): Service & { address(): string } => {
+  const { host, port } = splitAddress(listen)
+  const app = new Hono<Env>()
+  app.use(async (c, next) => {
+    await next()
+    // The rest of such a body is not read, and so no other request can follow it.
+    if (c.res.status === 413) c.header('connection', 'close')
+  })
+  app.use(checked(authenticate))
+  app.onError((thrown, c) => {
+    const error = asAppError(thrown)
+    if (error.code === 'internal') log.error({ err: thrown, server: name }, 'request failed')
+    return refuse(error, c.req.path)
+  })
+  app.notFound((c) => refuse(new AppError('not_found', `nothing at ${c.req.path}`), c.req.path))
+  routes(app)
+  const server = createAdaptorServer({ fetch: app.fetch })
+  let address = ''
+  return {
+    address: () => address,
+    start: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', (error: NodeJS.ErrnoException) =>
+          reject(
+            new AppError(
+              'unavailable',
+              `${name}: cannot listen on ${listen}: ${error.code ?? error.message}; choose another address or stop what holds it`,
+              { cause: error },
+            ),
+          ),
+        )
+        server.listen(port, host || undefined, () => {
+          const bound = server.address()
+          const at = typeof bound === 'object' && bound !== null ? bound.port : port
+          address = `http://${host.includes(':') ? `[${host}]` : host || '127.0.0.1'}:${at}`
+          resolve()
+        })
+      }),
+    drain: () =>
+      new Promise((resolve) => {
+        if (!server.listening) return resolve()
+        server.close(() => resolve())
+        if ('closeIdleConnections' in server) server.closeIdleConnections()
+        // Streams to consoles never end by themselves.
+        if ('closeAllConnections' in server) server.closeAllConnections()
+      }),
+  }
+}

@@ -1,0 +1,152 @@
+// THE RIVER ON ONE PAGE: every stage is made here and handed the next one.
+import { join } from 'node:path'
+import { openLedger } from '../ledger/ledger.ts'
+import { systemClock } from '../lib/clock.ts'
+import { createHttp } from '../lib/http.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Batch } from '../model/batch.ts'
+import { defaultAdmission } from '../model/batch-builder.ts'
+import { MetadataTable } from '../model/metadata-table.ts'
+import type { Querier } from '../model/ports/querier.ts'
+import type { SeriesReader } from '../model/ports/series-reader.ts'
+import type { Service } from '../model/ports/service.ts'
+import type { Sink } from '../model/ports/sink.ts'
+import { SeriesTable } from '../model/series.ts'
+import { createPricer } from '../money/pricer.ts'
+import { createPrices } from '../money/prices.ts'
+import { createQuerier } from '../query/querier.ts'
+import { createEvents } from '../receive/events/receiver.ts'
+import { DeltaState } from '../receive/otlp/delta.ts'
+import type { Flags, Settings } from './config.ts'
+import type { Context } from './context.ts'
+import { lockData } from './data-lock.ts'
+import { createOwnMetrics } from './own-metrics.ts'
+import { createReload } from './reload.ts'
+import { wireAccess } from './wire-access.ts'
+import { wireAct } from './wire-act.ts'
+import { wireKeep } from './wire-keep.ts'
+import { wireReceive } from './wire-receive.ts'
+import { type Addresses, wireShow } from './wire-show.ts'
+import { wireTell } from './wire-tell.ts'
+
+export interface Airboss {
+  readonly addresses: Addresses
+  /** Puts the configuration on disk in force; throws `bad_data` and changes nothing when it is wrong. */
+  reload(): Promise<void>
+  /** Ends everything in order; what was accepted is safe. */
+  stop(): Promise<void>
+}
+
+const makeContext = (settings: Settings, log: Logger, stop: AbortSignal): Context => {
+  const { storage, listen } = settings.config
+  const clock = systemClock
+  return {
+    settings,
+    clock,
+    log,
+    metrics: createOwnMetrics(),
+    send: createHttp().send,
+    table: new SeriesTable(storage.max_series),
+    metadata: new MetadataTable(),
+    limits: {
+      ...defaultAdmission,
+      maxAge: storage.out_of_order_time_window,
+      maxAhead: storage.max_ahead,
+      labels: storage.max_labels,
+    },
+    startedAt: clock.now(),
+    externalURL: () => listen.external_url ?? `http://${listen.http}`,
+    stop,
+  }
+}
+
+/** A sink that exists before what it leads to: producers must be known to the log, and push into it. */
+const later = (): Sink<Batch> & { to: (sink: Sink<Batch>) => void } => {
+  let next: Sink<Batch> | undefined
+  return {
+    push: (batch, signal) => next!.push(batch, signal),
+    to: (sink) => {
+      next = sink
+    },
+  }
+}
+
+/** Starts from the disk upwards; what has started is ended again when a later stage cannot. */
+const startAll = async (services: readonly Service[], log: Logger): Promise<void> => {
+  for (const [i, service] of services.entries()) {
+    try {
+      await service.start()
+    } catch (error) {
+      await drainAll(services.slice(0, i + 1), log)
+      throw error
+    }
+  }
+}
+
+/** Ends from the surface down to the disk; one that fails holds up no other. */
+const drainAll = async (services: readonly Service[], log: Logger): Promise<void> => {
+  for (const service of [...services].reverse()) {
+    await service.drain().catch((error: unknown) => log.error({ err: error }, 'stage did not end cleanly'))
+  }
+}
+
+const makeQuerier = ({ settings, clock, metrics, log }: Context, reader: SeriesReader): Querier => {
+  const { query, global } = settings.config
+  return createQuerier({
+    reader,
+    clock,
+    limits: {
+      timeout: query.timeout,
+      series: query.max_series,
+      samples: query.max_samples,
+      concurrency: query.max_concurrency,
+    },
+    lookback: query.lookback_delta,
+    subqueryStep: global.evaluation_interval,
+    metrics,
+    log: log.child({ room: 'query' }),
+  })
+}
+
+/** Makes every stage, starts them from the disk upwards, and says where they listen. */
+export const build = async (settings: Settings, flags: Flags, log: Logger): Promise<Airboss> => {
+  const lock = await lockData(settings.dataDir)
+  const life = new AbortController()
+  const context = makeContext(settings, log, life.signal)
+  const { clock, metrics, table, limits } = context
+  const { config, dataDir } = settings
+  const named = (room: string) => ({ clock, metrics, log: log.child({ room }) })
+
+  // receive ─▶ price ─▶ keep
+  const kept = later()
+  const prices = createPrices(config.prices)
+  const pricer = createPricer({ ...named('money'), sink: kept, table, prices, limits })
+  const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
+  const delta = new DeltaState({ table })
+  const keep = wireKeep(context, [pricer, events, delta])
+  kept.to(keep.sink)
+
+  // ask ─▶ tell, act
+  const ledger = openLedger({ ...named('ledger'), dir: join(dataDir, 'ledger') })
+  await ledger.start()
+  const querier = makeQuerier(context, keep.reader)
+  const parts = { querier, sink: keep.sink, ledger }
+  const access = wireAccess(context)
+  const tell = await wireTell(context, parts)
+  const act = wireAct(context, { ...parts, alerts: tell.alerts })
+  const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
+
+  // show
+  const reload = createReload({ context, flags, tell, receive, act })
+  const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
+
+  const services: Service[] = [ledger, keep, pricer, events, tell, act, receive, show]
+  const stop = async (): Promise<void> => {
+    await drainAll(services, log)
+    life.abort(new Error('stopping'))
+    lock.release()
+  }
+  await startAll(services, log)
+  keep.copy(ledger)
+  return { addresses: show.addresses(), reload: () => reload.now(), stop }
+}

@@ -1,0 +1,122 @@
+// Reads the configuration: file, environment and flags, the later over the earlier. The only place that reads the environment.
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import { type AlertsConfig, emptyAlertsConfig, readAlertsConfig } from '../alerts/config.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
+import { parseYaml, problemsError, problemsOf } from '../lib/yaml.ts'
+import { channelKinds, globalHttpSchema } from '../notify/channels.ts'
+import { oncallReceiverSchema } from '../oncall/config.ts'
+import type { RuleText } from '../rules/rules.ts'
+import { type Config, configSchema, type Environment } from './config-schema.ts'
+import { packageRoot } from './package-root.ts'
+
+/** What the command line says; a flag left out is undefined. */
+export interface Flags {
+  readonly config?: string | undefined
+  readonly data?: string | undefined
+  readonly listen?: string | undefined
+  readonly otlpHttp?: string | undefined
+  readonly otlpGrpc?: string | undefined
+  readonly clickhouse?: string | undefined
+  readonly logLevel?: string | undefined
+}
+
+export interface Settings {
+  readonly config: Config
+  readonly alerts: AlertsConfig
+  readonly rules: readonly RuleText[]
+  /** Absolute. */
+  readonly dataDir: string
+  /** The file read, '' where built-in defaults hold. */
+  readonly file: string
+  readonly logLevel: string
+  /** Sections as written, to tell what changed on reload. */
+  readonly written: Readonly<Record<string, unknown>>
+}
+
+export const environment = (): Environment => process.env
+
+const text = (path: string, what: string): string => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new AppError('bad_data', `${what} ${path}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** Every file a pattern names; a plain path that is not there is an error, a pattern may match nothing. */
+const filesOf = (pattern: string, base: string): string[] => {
+  const full = isAbsolute(pattern) ? pattern : join(base, pattern)
+  if (/[*?[{]/.test(pattern)) return globSync(full).sort()
+  if (!existsSync(full))
+    throw new AppError('bad_data', `rule file ${full} does not exist; correct rule_files`)
+  return [full]
+}
+
+const readRules = (patterns: readonly string[] | undefined, base: string): RuleText[] => {
+  const paths =
+    patterns === undefined ? filesOf('rules/*.yaml', packageRoot) : patterns.flatMap((p) => filesOf(p, base))
+  return [...new Set(paths)].map((path) => ({
+    file: relative('.', path).startsWith('..') ? path : relative('.', path),
+    text: text(path, 'rule file'),
+  }))
+}
+
+const oncallKind = { name: 'oncall', schema: () => oncallReceiverSchema, sendResolved: true }
+
+const readAlerts = (path: string | undefined, base: string, env: Environment): AlertsConfig => {
+  if (path === undefined) return emptyAlertsConfig()
+  const file = isAbsolute(path) ? path : join(base, path)
+  return readAlertsConfig(text(file, 'alertmanager file'), file, {
+    kinds: [...channelKinds, oncallKind],
+    http: globalHttpSchema,
+    env,
+  })
+}
+
+/** Policies that receivers name must be there. */
+const checkPolicies = (config: Config, alerts: AlertsConfig): void => {
+  for (const receiver of alerts.receivers) {
+    for (const entry of receiver.entries) {
+      if (entry.kind !== 'oncall') continue
+      const { policy } = entry.config as { policy: string }
+      if (!config.oncall?.policies.has(policy)) {
+        throw new AppError(
+          'bad_data',
+          `receiver ${receiver.name}: oncall policy ${JSON.stringify(policy)} is not defined; add it under oncall.policies`,
+        )
+      }
+    }
+  }
+}
+
+/** Reads everything; throws `bad_data` with every problem as `file:line: path: message`. */
+export const readSettings = (flags: Flags, env: Environment = environment()): Settings => {
+  const named = flags.config ?? env['AIRBOSS_CONFIG']
+  const file = named ?? (existsSync('airboss.yaml') ? 'airboss.yaml' : '')
+  const base = file === '' ? resolve('.') : dirname(resolve(file))
+  const yaml = parseYaml(file === '' ? '' : text(file, 'configuration'), file || 'built-in defaults')
+  const written = (yaml.value ?? {}) as Record<string, unknown>
+  const parsed = configSchema(env).safeParse(written)
+  if (!parsed.success) throw problemsError(problemsOf(yaml, parsed.error))
+  const read = parsed.data
+  const listen = {
+    ...read.listen,
+    http: flags.listen ?? env['AIRBOSS_LISTEN'] ?? read.listen.http,
+    otlp_http: flags.otlpHttp ?? env['AIRBOSS_OTLP_HTTP'] ?? read.listen.otlp_http,
+    otlp_grpc: flags.otlpGrpc ?? env['AIRBOSS_OTLP_GRPC'] ?? read.listen.otlp_grpc,
+    clickhouse: flags.clickhouse ?? env['AIRBOSS_CLICKHOUSE'] ?? read.listen.clickhouse,
+  }
+  const config = { ...read, listen }
+  const alerts = readAlerts(config.alertmanager, base, env)
+  checkPolicies(config, alerts)
+  return {
+    config,
+    alerts,
+    rules: readRules(config.rule_files, base),
+    dataDir: resolve(flags.data ?? env['AIRBOSS_DATA'] ?? 'data'),
+    file,
+    logLevel: flags.logLevel ?? env['AIRBOSS_LOG_LEVEL'] ?? 'info',
+    written,
+  }
+}

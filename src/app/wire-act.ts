@@ -1,0 +1,108 @@
+// Act: what runs, whether the new is better, how many there should be; decisions, and the guard before the world.
+import { createDecisions, type DecisionDesk } from '../act/decisions.ts'
+import { guard } from '../act/guard.ts'
+import { kindOf } from '../act/records.ts'
+import { createWebhooks } from '../act/webhook.ts'
+import { createFleet, type Fleet } from '../fleet/fleet.ts'
+import type { Batch } from '../model/batch.ts'
+import type { Action, Decision } from '../model/decision.ts'
+import type { AlertSink } from '../model/ports/alert-sink.ts'
+import type { Ledger } from '../model/ports/ledger.ts'
+import type { Querier } from '../model/ports/querier.ts'
+import type { Service } from '../model/ports/service.ts'
+import type { Sink } from '../model/ports/sink.ts'
+import { type Budgets, createBudgets } from '../money/budget.ts'
+import { createRollouts, type Rollouts } from '../rollout/rollout.ts'
+import { createScaler, type Scaler } from '../scale/scale.ts'
+import type { Context } from './context.ts'
+
+export interface Act extends Service {
+  readonly fleet: Fleet
+  readonly decisions: DecisionDesk
+  readonly rollouts: Rollouts
+  readonly scaler: Scaler
+  readonly budgets: Budgets
+}
+
+/** The decision that asked for an action. */
+const decisionOf =
+  (ledger: Ledger) =>
+  (action: Action): Decision | null => {
+    for (const id of action.causes) {
+      const decision = ledger.get<Decision>(kindOf.decision, id)?.value
+      if (decision?.action?.id === action.id) return decision
+    }
+    return (
+      ledger.list<Decision>(kindOf.decision).find((v) => v.value?.action?.id === action.id)?.value ?? null
+    )
+  }
+
+interface Parts {
+  readonly querier: Querier
+  readonly sink: Sink<Batch>
+  readonly ledger: Ledger
+  readonly alerts: AlertSink
+}
+
+export const wireAct = (context: Context, { querier, sink, ledger, alerts }: Parts): Act => {
+  const { settings, clock, metrics, send, table } = context
+  const { config } = settings
+  const log = context.log.child({ room: 'act' })
+  const common = { querier, ledger, clock, log, metrics }
+  const fleet = createFleet({ ledger, configured: config.deployments, clock })
+  const webhooks = createWebhooks({
+    webhooks: config.actions.webhooks,
+    default: config.actions.default,
+    send,
+    decisionOf: decisionOf(ledger),
+    clock,
+    log,
+    metrics,
+  })
+  const actuator = guard(webhooks, { config: config.actions, ledger, clock, log, metrics })
+  const decisions = createDecisions({
+    ledger,
+    table,
+    sink,
+    actuator,
+    expireAfter: config.actions.expire_after,
+    clock,
+    log,
+    metrics,
+  })
+  const rollouts = createRollouts({ ...common, fleet, decisions })
+  const scaler = createScaler({
+    ...common,
+    config: config.autoscale,
+    decisions,
+    declared: (agent) => fleet.replicas(agent),
+  })
+  const budgets = createBudgets({
+    ...common,
+    config: config.budgets,
+    table,
+    sink,
+    alerts,
+    decisions,
+    externalURL: context.externalURL(),
+  })
+  return {
+    budgets,
+    fleet,
+    decisions,
+    rollouts,
+    scaler,
+    start: async () => {
+      await decisions.start()
+      await rollouts.start()
+      await scaler.start()
+      await budgets.start()
+    },
+    drain: async () => {
+      await budgets.drain()
+      await scaler.drain()
+      await rollouts.drain()
+      await decisions.drain()
+    },
+  }
+}

@@ -1,0 +1,112 @@
+// Receive: every source, all into one sink.
+import { messageOf } from '../lib/errors.ts'
+import type { HttpResponse, HttpSend } from '../lib/http.ts'
+import { type Duration, duration } from '../lib/time.ts'
+import type { Actor } from '../model/actor.ts'
+import type { Batch } from '../model/batch.ts'
+import type { HttpHandler } from '../model/ports/http-handler.ts'
+import type { Service } from '../model/ports/service.ts'
+import type { Sink } from '../model/ports/sink.ts'
+import type { Prices } from '../money/prices.ts'
+import { createCosts } from '../receive/costs/receiver.ts'
+import type { createEvents } from '../receive/events/receiver.ts'
+import { createHostReceiver } from '../receive/host/receiver.ts'
+import { createInFlight } from '../receive/in-flight.ts'
+import type { DeltaState } from '../receive/otlp/delta.ts'
+import { createOtlpIngest } from '../receive/otlp/ingest.ts'
+import { createOtlpGrpc } from '../receive/otlp/receiver-grpc.ts'
+import { createOtlpHttp } from '../receive/otlp/receiver-http.ts'
+import { createRemoteWrite } from '../receive/remote-write/receiver.ts'
+import { type ScrapeConfig, scrapeConfigsSchema } from '../receive/scrape/config.ts'
+import { createScraper, type Scraper } from '../receive/scrape/receiver.ts'
+import type { Config } from './config-schema.ts'
+import type { Context } from './context.ts'
+
+const mostInFlight = 512 << 20
+
+export interface Receive extends Service {
+  readonly remoteWrite: HttpHandler
+  readonly otlpHttp: HttpHandler
+  readonly otlpGrpc: Service & { address(): string }
+  readonly costs: HttpHandler
+  readonly scraper: Scraper
+  apply(config: Config): Promise<void>
+}
+
+export type Events = ReturnType<typeof createEvents>
+
+interface Parts {
+  readonly sink: Sink<Batch>
+  readonly prices: Prices
+  readonly delta: DeltaState
+  readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
+}
+
+const ownHost = 'airboss'
+
+/** The job that collects Airboss's own metrics, as any other target, without going over the network. */
+const ownJob = (interval: Duration): ScrapeConfig =>
+  scrapeConfigsSchema({}).parse([
+    {
+      job_name: 'airboss',
+      scrape_interval: `${interval}ms`,
+      static_configs: [{ targets: [`${ownHost}:80`], labels: { instance: ownHost } }],
+    },
+  ])[0]!
+
+const withOwn =
+  ({ metrics, send }: Context): HttpSend =>
+  async (request) => {
+    if (new URL(request.url).hostname !== ownHost) return send(request)
+    const body = Buffer.from(await metrics.text())
+    return { status: 200, headers: { 'content-type': metrics.contentType }, body } satisfies HttpResponse
+  }
+
+const globalOf = ({ global }: Config) => ({
+  scrape_interval: global.scrape_interval,
+  scrape_timeout: global.scrape_timeout ?? duration(Math.min(10_000, global.scrape_interval)),
+})
+
+export const wireReceive = (context: Context, { sink, prices, delta, authenticate }: Parts): Receive => {
+  const { settings, table, limits, clock, metrics } = context
+  const { config } = settings
+  const log = context.log.child({ room: 'receive' })
+  const inFlight = createInFlight(mostInFlight)
+  const common = { table, sink, limits, clock, log, metrics }
+  const ingest = createOtlpIngest({ ...common, config: config.otlp, delta })
+  const jobs = (from: Config): ScrapeConfig[] => [...from.scrape_configs, ownJob(from.self.interval)]
+  const scraper = createScraper({
+    ...common,
+    configs: jobs(config),
+    global: globalOf(config),
+    send: withOwn(context),
+  })
+  const host = config.host.enabled ? createHostReceiver({ ...common, interval: config.host.interval }) : null
+  const otlpGrpc = createOtlpGrpc({
+    ingest,
+    listen: config.listen.otlp_grpc,
+    authenticate,
+    clock,
+    log,
+    inFlight,
+  })
+  const price: Parameters<typeof createCosts>[0]['price'] = (usage, model, provider, at) =>
+    prices.request({ ...usage }, model, provider, at)
+  return {
+    remoteWrite: createRemoteWrite({ ...common, inFlight }),
+    otlpHttp: createOtlpHttp({ ingest, log, inFlight }),
+    otlpGrpc,
+    costs: createCosts({ sink, limits, price, clock, log, metrics }),
+    scraper,
+    apply: (next) => scraper.apply(jobs(next), globalOf(next)),
+    start: async () => {
+      await scraper.start()
+      await host?.start()
+    },
+    drain: async () => {
+      const ended = await Promise.allSettled([scraper.drain(), host?.drain(), otlpGrpc.drain()])
+      for (const e of ended)
+        if (e.status === 'rejected') log.warn({ why: messageOf(e.reason) }, 'receiver did not end cleanly')
+    },
+  }
+}

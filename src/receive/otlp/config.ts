@@ -1,0 +1,44 @@
+// The `otlp:` block of the configuration, in Prometheus's own keys.
+import { z } from 'zod'
+import type { TranslationStrategy } from './names.ts'
+
+const strategies = [
+  'UnderscoreEscapingWithSuffixes',
+  'UnderscoreEscapingWithoutSuffixes',
+  'NoUTF8EscapingWithSuffixes',
+  'NoTranslation',
+] as const satisfies readonly TranslationStrategy[]
+
+export const otlpSchema = z
+  .strictObject({
+    /** Resource attributes that become labels of every series. */
+    promote_resource_attributes: z.array(z.string().min(1)).default([]),
+    promote_all_resource_attributes: z.boolean().default(false),
+    /** With `promote_all_resource_attributes`: those that do not. */
+    ignore_resource_attributes: z.array(z.string().min(1)).default([]),
+    translation_strategy: z.enum(strategies).default('UnderscoreEscapingWithSuffixes'),
+    /** Keeps service.name, service.namespace and service.instance.id on target_info too. */
+    keep_identifying_resource_attributes: z.boolean().default(false),
+    /** Puts otel_scope_name, otel_scope_version, otel_scope_schema_url and scope attributes on every series. */
+    promote_scope_metadata: z.boolean().default(false),
+    label_name_underscore_sanitization: z.boolean().default(true),
+    label_name_preserve_multiple_underscores: z.boolean().default(true),
+  })
+  .superRefine((otlp, ctx) => {
+    if (otlp.promote_all_resource_attributes && otlp.promote_resource_attributes.length > 0) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['promote_resource_attributes'],
+        message: 'promote_all_resource_attributes already promotes them; keep one of the two',
+      })
+    }
+    if (!otlp.promote_all_resource_attributes && otlp.ignore_resource_attributes.length > 0) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['ignore_resource_attributes'],
+        message: 'it says what promote_all_resource_attributes leaves out; set that too, or remove it',
+      })
+    }
+  })
+
+export type OtlpConfig = z.output<typeof otlpSchema>

@@ -1,0 +1,355 @@
+// OTLP metrics become Prometheus series: one Translation a request, over what a TranslationMemory has learnt from those before.
+import { type Metadata, type MetricType, staleHigh, staleLow } from '../../model/batch.ts'
+import type { BatchBuilder, RejectReason } from '../../model/batch-builder.ts'
+import type { SeriesRef } from '../../model/series.ts'
+import { ByteCache } from '../byte-cache.ts'
+import { ToldMetadata, trimmed } from '../told-metadata.ts'
+import type { OtlpConfig } from './config.ts'
+import type { DeltaTransaction } from './delta.ts'
+import { LabelMaker, type ResourceLabels, type ScopeLabels } from './label-sets.ts'
+import { type MetricKind, metricFamily } from './names.ts'
+import {
+  ascending,
+  eachBucket,
+  histogramSeries,
+  none,
+  numberSeries,
+  type PointSeries,
+  type SeriesMaker,
+  sameNumbers,
+  summarySeries,
+} from './point-series.ts'
+import type {
+  HistogramPoint,
+  MetricHead,
+  NumberPoint,
+  Point,
+  PointSink,
+  ResourceHead,
+  ScopeHead,
+  SummaryPoint,
+} from './points.ts'
+
+interface MetricContext {
+  readonly id: number
+  readonly name: string
+  readonly family: string
+  readonly kind: MetricKind
+  readonly delta: boolean
+  readonly metadata: Metadata
+  /** Why none of its points can be taken; null when they can. */
+  readonly refusal: { readonly reason: RejectReason; readonly why: string } | null
+}
+
+interface ResourceContext {
+  readonly labels: ResourceLabels
+  readonly metrics: Map<string, MetricContext>
+  info: SeriesRef | null
+}
+
+const promTypes: Readonly<Record<MetricKind, MetricType>> = {
+  gauge: 'gauge',
+  monotonic: 'counter',
+  updown: 'gauge',
+  histogram: 'histogram',
+  exponential: 'histogram',
+  summary: 'summary',
+}
+
+/** About how much text of resources and metrics is remembered, in UTF-16 units; past it everything is learnt anew. */
+const mostText = 64 << 20
+/** What a context weighs beside its key. */
+const contextWeight = 512
+
+/** What translations have learnt: names, label sets and series that were seen before. One for all OTLP receivers. */
+export class TranslationMemory {
+  readonly config: OtlpConfig
+  readonly labels: LabelMaker
+  readonly metadata = new ToldMetadata()
+  readonly series = new ByteCache<PointSeries>(1 << 19, 128 << 20)
+  readonly #resources = new Map<string, ResourceContext | string>()
+  #text = 0
+  #ids = 0
+
+  constructor(config: OtlpConfig) {
+    this.config = config
+    this.labels = new LabelMaker(config)
+  }
+
+  /** A resource's context; a string says why its points cannot be taken. */
+  resource(head: ResourceHead): ResourceContext | string {
+    const known = this.#resources.get(head.key)
+    if (known !== undefined) return known
+    const attributes = head.attributes()
+    const labels = typeof attributes === 'string' ? attributes : this.labels.resource(attributes)
+    const made = typeof labels === 'string' ? labels : { labels, metrics: new Map(), info: null }
+    this.#weigh(head.key)
+    this.#resources.set(head.key, made)
+    return made
+  }
+
+  metric(resource: ResourceContext, head: MetricHead, scope: string): MetricContext {
+    const { name, unit, description, kind, temporality } = head
+    const key = `${kind}\n${temporality}\n${name}\n${unit}\n${description}\n${scope}`
+    const known = resource.metrics.get(key)
+    if (known) return known
+    const family = metricFamily(name, unit, kind, this.config.translation_strategy)
+    const made: MetricContext = {
+      id: ++this.#ids,
+      name,
+      family,
+      kind,
+      delta: temporality === 'delta',
+      metadata: trimmed({ metric: family, type: promTypes[kind], help: description, unit }),
+      refusal: refusalOf(head, family),
+    }
+    this.#weigh(key)
+    resource.metrics.set(key, made)
+    return made
+  }
+
+  #weigh(key: string): void {
+    this.#text += key.length + contextWeight
+    if (this.#text < mostText) return
+    this.#text = 0
+    this.#resources.clear()
+  }
+}
+
+const refusalOf = (head: MetricHead, family: string): MetricContext['refusal'] => {
+  if (family === '')
+    return {
+      reason: 'bad_labels',
+      why: `the metric name ${JSON.stringify(head.name)} leaves no Prometheus name`,
+    }
+  if (head.temporality === 'unspecified')
+    return {
+      reason: 'bad_sample',
+      why: `${head.name} says no aggregation temporality; send cumulative or delta`,
+    }
+  if (head.kind === 'exponential')
+    return {
+      reason: 'unsupported',
+      why: `${head.name} is an exponential histogram; they are not taken yet, send explicit buckets`,
+    }
+  return null
+}
+
+/** Turns what a decoder tells into samples in a builder; each point that may not pass is rejected there, counted once. */
+export class Translation implements PointSink {
+  readonly #memory: TranslationMemory
+  readonly #builder: BatchBuilder
+  readonly #delta: () => DeltaTransaction | null
+  readonly #news = new Set<string>()
+  #resource: ResourceContext | string = 'points without a resource'
+  #scope: ScopeLabels | null = null
+  #scopeKey = ''
+  #metric: MetricContext | null = null
+  #latestAt = 0
+  /** Samples that points made, without target_info. */
+  samples = 0
+  exemplarCount = 0
+  /** Delta points came while another request's were under way: translate again when it is over. */
+  blocked = false
+
+  /** `delta` opens the transaction for delta points on first use, or gives null while another is open. */
+  constructor(memory: TranslationMemory, builder: BatchBuilder, delta: () => DeltaTransaction | null) {
+    this.#memory = memory
+    this.#builder = builder
+    this.#delta = delta
+  }
+
+  resource(head: ResourceHead): void {
+    this.#resource = this.#memory.resource(head)
+    this.#latestAt = 0
+    this.#scope = null
+    this.#scopeKey = ''
+  }
+
+  scope(head: ScopeHead): void {
+    if (!this.#memory.config.promote_scope_metadata) return
+    const attributes = head.attributes()
+    const list = typeof attributes === 'string' ? [] : attributes
+    this.#scope = { name: head.name, version: head.version, schemaUrl: head.schemaUrl, attributes: list }
+    this.#scopeKey = JSON.stringify(this.#scope)
+  }
+
+  metric(head: MetricHead): void {
+    this.#metric =
+      typeof this.#resource === 'string' ? null : this.#memory.metric(this.#resource, head, this.#scopeKey)
+  }
+
+  number(point: NumberPoint): void {
+    const metric = this.#open(point)
+    if (!metric) return
+    if (!point.hasValue && !point.stale) {
+      this.#refuse('bad_sample', `${metric.name} has a point without a value`)
+      return
+    }
+    const series = this.#series(metric, point, numberSeries, none)
+    if (!series) return
+    if (point.stale) this.#stale(series.ref, point.at)
+    else if (!metric.delta) this.#add(series.ref, point.at, point.value)
+    else if (!this.#count(metric, series.ref, point, point.value)) return
+    this.#seen(point)
+  }
+
+  histogram(point: HistogramPoint): void {
+    const metric = this.#open(point)
+    if (!metric) return
+    const { counts, bounds } = point
+    if (counts.length > 0 ? counts.length !== bounds.length + 1 : bounds.length > 0) {
+      this.#refuse(
+        'bad_sample',
+        `${metric.name} has ${counts.length} bucket counts for ${bounds.length} bounds; there must be one more`,
+      )
+      return
+    }
+    if (!ascending(bounds)) {
+      this.#refuse('bad_sample', `${metric.name} has bounds out of order`)
+      return
+    }
+    const series = this.#series(metric, point, histogramSeries, bounds)
+    if (!series) return
+    if (point.stale) {
+      this.#staleAll(series, point)
+      return
+    }
+    const { at, startAt } = point
+    if (metric.delta) {
+      if (!this.#count(metric, series.ref, point, point.count)) return
+      const tx = this.#delta()!
+      const part = (ref: SeriesRef, value: number): void => {
+        if (tx.add(ref, startAt, at, value, true) === 'taken') this.#add(ref, at, tx.total)
+      }
+      if (point.hasSum) part(series.sum, point.sum)
+      eachBucket(point, (i, value) => part(series.parts[i]!, value))
+    } else {
+      if (point.hasSum) this.#add(series.sum, at, point.sum)
+      this.#add(series.ref, at, point.count)
+      eachBucket(point, (i, value) => this.#add(series.parts[i]!, at, value))
+    }
+    this.#seen(point)
+  }
+
+  summary(point: SummaryPoint): void {
+    const metric = this.#open(point)
+    if (!metric) return
+    const series = this.#series(metric, point, summarySeries, point.quantiles)
+    if (!series) return
+    if (point.stale) {
+      this.#staleAll(series, point)
+      return
+    }
+    this.#add(series.sum, point.at, point.sum)
+    this.#add(series.ref, point.at, point.count)
+    for (let i = 0; i < series.parts.length; i++) this.#add(series.parts[i]!, point.at, point.values[i]!)
+    this.#seen(point)
+  }
+
+  unread(count: number): void {
+    if (count === 0) return
+    const refusal = this.#metric?.refusal ?? { reason: 'bad_labels' as const, why: String(this.#resource) }
+    this.#refuse(refusal.reason, refusal.why, count)
+  }
+
+  exemplars(count: number): void {
+    this.exemplarCount += count
+  }
+
+  endResource(): void {
+    const resource = this.#resource
+    this.#metric = null
+    if (typeof resource === 'string' || resource.labels.info === null || this.#latestAt === 0) return
+    if (resource.info === null) {
+      const ref = this.#builder.series(resource.labels.info)
+      if (ref >= 0) resource.info = ref
+    }
+    // Past a limit the points themselves say so; the description of their target is left out.
+    if (resource.info !== null) this.#builder.add(resource.info, this.#latestAt, 1)
+  }
+
+  /** The current metric when this point may be looked at; else it has been rejected. */
+  #open(point: Point): MetricContext | null {
+    const metric = this.#metric
+    if (metric === null) this.#refuse('bad_labels', String(this.#resource))
+    else if (metric.refusal) this.#refuse(metric.refusal.reason, metric.refusal.why)
+    else if (point.at === 0) this.#refuse('bad_sample', `${metric.name} has a point without timeUnixNano`)
+    else if (!this.#builder.accepts(point.at)) this.#builder.rejectTime(metric.family, point.at)
+    else if (metric.delta && this.#delta() === null) this.blocked = true
+    else return metric
+    return null
+  }
+
+  #series(
+    metric: MetricContext,
+    point: Point,
+    make: SeriesMaker,
+    bounds: readonly number[],
+  ): PointSeries | null {
+    const { view, from, end } = point
+    const { series } = this.#memory
+    const known = view === null ? undefined : series.get(view, from, end, metric.id)
+    if (known !== undefined && sameNumbers(known.bounds, bounds)) return known
+    const attributes = point.attributes()
+    const resource = this.#resource as ResourceContext
+    const labels =
+      typeof attributes === 'string'
+        ? attributes
+        : this.#memory.labels.point(attributes, resource.labels, this.#scope)
+    if (typeof labels === 'string') {
+      this.#refuse('bad_labels', `${metric.name}: ${labels}`)
+      return null
+    }
+    const made = make(this.#builder, metric.family, labels, bounds.slice())
+    if (made === null) this.#refuse(this.#builder.lastReason, this.#builder.lastExample)
+    // One set of bounds a label set is remembered: another one is made anew each time.
+    else if (view !== null && known === undefined) series.set(view, from, end, metric.id, made)
+    return made
+  }
+
+  /** Adds a delta point's first series; false when the point is not to be counted (again). */
+  #count(metric: MetricContext, ref: SeriesRef, point: Point, value: number): boolean {
+    const tx = this.#delta()!
+    const outcome = tx.add(ref, point.startAt, point.at, value, false)
+    if (outcome === 'taken') this.#add(ref, point.at, tx.total)
+    else if (outcome === 'older')
+      this.#refuse(
+        'bad_sample',
+        `${metric.name} has a delta point that ends at ${point.at} ms, not after the one before; send them in order`,
+      )
+    else if (outcome === 'full')
+      this.#refuse(
+        'series_limit',
+        `${metric.name}: the limit of delta series is reached; send cumulative sums`,
+      )
+    // Counted before: the client sends it again because it never saw our answer. Nothing to do, and nothing to complain of.
+    return outcome === 'taken'
+  }
+
+  #add(ref: SeriesRef, at: number, value: number): void {
+    if (this.#builder.add(ref, at, value)) this.samples++
+  }
+
+  #stale(ref: SeriesRef, at: number): void {
+    if (this.#builder.addBits(ref, at, staleLow, staleHigh)) this.samples++
+  }
+
+  #staleAll(series: PointSeries, point: Point): void {
+    for (const ref of [series.ref, series.sum, ...series.parts]) this.#stale(ref, point.at)
+    this.#seen(point)
+  }
+
+  /** A point was kept: its resource has data up to here, and its metric's metadata goes along once. */
+  #seen(point: Point): void {
+    if (point.at > this.#latestAt) this.#latestAt = point.at
+    const { metadata } = this.#metric!
+    if (this.#news.has(metadata.metric)) return
+    this.#news.add(metadata.metric)
+    if (this.#memory.metadata.isNews(metadata)) this.#builder.metadata.push(metadata)
+  }
+
+  #refuse(reason: RejectReason, why: string, count = 1): void {
+    this.#builder.reject(reason, why, count)
+  }
+}

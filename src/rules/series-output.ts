@@ -1,0 +1,89 @@
+// What rules write: samples and stale markers collected into one batch, put into the sink at once.
+import { AppError } from '../lib/errors.ts'
+import type { Instant } from '../lib/time.ts'
+import { type Batch, staleMarker } from '../model/batch.ts'
+import { type Labels, labelOf, metricName } from '../model/labels.ts'
+import type { SeriesRef, SeriesTable } from '../model/series.ts'
+
+/** One evaluation's samples of one rule, not yet pushed. */
+interface Pending {
+  readonly owner: object
+  readonly ref: SeriesRef
+  readonly at: Instant
+  readonly value: number
+  readonly stale: boolean
+}
+
+export class SeriesOutput {
+  readonly #table: SeriesTable
+  #pending: Pending[] = []
+  readonly #names = new Set<string>()
+  samples = 0
+
+  constructor(table: SeriesTable) {
+    this.#table = table
+  }
+
+  /** Metric names that are waiting to be pushed: a rule that reads one of them must wait for the push. */
+  get names(): ReadonlySet<string> {
+    return this.#names
+  }
+  get size(): number {
+    return this.#pending.length
+  }
+
+  /**
+   * Takes what a rule returned at `at`, and marks the series it returned before and does not now as stale. Gives the references now
+   * live. Series past the table's limit are left out and counted in `refused`.
+   */
+  add(
+    owner: object,
+    series: readonly { labels: Labels; value: number }[],
+    before: ReadonlySet<SeriesRef>,
+    at: Instant,
+  ): { live: ReadonlySet<SeriesRef>; refused: number } {
+    const live = new Set<SeriesRef>()
+    let refused = 0
+    for (const { labels, value } of series) {
+      const ref = this.#table.intern(labels)
+      if (ref < 0) {
+        refused++
+        continue
+      }
+      live.add(ref)
+      this.#put(owner, ref, at, value, false)
+    }
+    for (const ref of before) if (!live.has(ref)) this.#put(owner, ref, at, 0, true)
+    return { live, refused }
+  }
+
+  #put(owner: object, ref: SeriesRef, at: Instant, value: number, stale: boolean): void {
+    this.#pending.push({ owner, ref, at, value, stale })
+    this.#names.add(labelOf(this.#table.labels(ref), metricName))
+    this.samples++
+  }
+
+  /** The batch of all that was added since the last call, and the rules it came from; null when there is none. */
+  take(): { batch: Batch; owners: ReadonlySet<object> } | null {
+    const rows = this.#pending
+    if (rows.length === 0) return null
+    const batch: Batch = {
+      ref: Uint32Array.from(rows, (r) => r.ref),
+      at: Float64Array.from(rows, (r) => r.at),
+      value: Float64Array.from(rows, (r) => r.value),
+      metadata: [],
+      events: [],
+      costs: [],
+    }
+    for (const [i, row] of rows.entries()) if (row.stale) staleMarker(batch.value, i)
+    this.#pending = []
+    this.#names.clear()
+    return { batch, owners: new Set(rows.map((r) => r.owner)) }
+  }
+}
+
+export const refusedError = (refused: number, table: SeriesTable): AppError =>
+  new AppError(
+    'limit_exceeded',
+    `${refused} series could not be written: the limit of series is reached (${table.size}); raise storage.max_series or record fewer labels`,
+  )

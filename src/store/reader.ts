@@ -1,0 +1,234 @@
+// Says scans in SQL: series by id, samples as sorted Native columns, in slices of bounded size.
+import { randomUUID } from 'node:crypto'
+import { AppError, messageOf } from '../lib/errors.ts'
+import type { Logger } from '../lib/log.ts'
+import { duration, minute, plus, second } from '../lib/time.ts'
+import type { SeriesColumns } from '../model/columns.ts'
+import type { Scan } from '../model/plan.ts'
+import type { SeriesIndex } from '../model/ports/series-index.ts'
+import type { SeriesReader } from '../model/ports/series-reader.ts'
+import type { SeriesRef, SeriesTable } from '../model/series.ts'
+import { type Connection, readError, type Settings } from './connection.ts'
+import { type Block, NativeReader, trailingError } from './native.ts'
+import { type Conflict, SliceBuilder, settle } from './slice-builder.ts'
+
+export interface ReaderDeps {
+  readonly connection: Connection
+  readonly table: SeriesTable
+  readonly index: SeriesIndex
+  readonly log: Logger
+  /** Slices read at one time, over all queries. */
+  readonly concurrency?: number
+}
+
+/** Rows a slice is meant to have, when series have a sample every 15 s. */
+const sliceRows = 1_500_000
+const usualInterval = 15_000
+/** Most ids one statement names. */
+const idsAtOnce = 5000
+/** From here on the last sample of each series is picked by the engine. */
+const pickInEngine = 15 * minute
+const readWithin = duration(60_000)
+/** Samples may be stored a little before their series row says; the span asked of the index is this much wider. */
+const slack = 2 * 3_600_000
+
+const readSettings: Settings = {
+  max_query_size: 1 << 22,
+  max_execution_time: 120,
+  // Killed with its client on servers, where GET-like reads are.
+  cancel_http_readonly_queries_on_client_close: 1,
+  max_block_size: 65_409,
+}
+
+const idOrder = (table: SeriesTable) => {
+  const words = table.idWords
+  return (a: SeriesRef, b: SeriesRef): number =>
+    words[a * 2 + 1]! - words[b * 2 + 1]! || words[a * 2]! - words[b * 2]!
+}
+
+class Reader implements SeriesReader {
+  readonly #deps: ReaderDeps
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(deps: ReaderDeps) {
+    this.#deps = deps
+    this.#free = deps.concurrency ?? 4
+  }
+
+  async *read(plan: Scan, signal: AbortSignal): AsyncIterable<SeriesColumns> {
+    const { table, index } = this.#deps
+    const refs = index.select(plan.matchers, { fromAt: plus(plan.fromAt, -slack), toAt: plan.toAt })
+    if (refs.length > plan.limits.series)
+      throw new AppError(
+        'limit_exceeded',
+        `the selector matches ${refs.length} series, at most ${plan.limits.series} are read; narrow its matchers`,
+      )
+    if (refs.length === 0 || plan.toAt <= plan.fromAt) return
+    refs.sort(idOrder(table))
+    const budget = { left: plan.limits.samples }
+    const stop = new AbortController()
+    const leave = (): void => stop.abort(signal.reason)
+    signal.addEventListener('abort', leave, { once: true })
+    try {
+      signal.throwIfAborted()
+      yield* this.#slices(plan, this.#cut(refs, plan), budget, stop.signal)
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      throw readError(error)
+    } finally {
+      signal.removeEventListener('abort', leave)
+      stop.abort(new AppError('canceled', 'the reader was left'))
+    }
+  }
+
+  /** Slices in order, the next one under way while one is used. */
+  async *#slices(
+    plan: Scan,
+    slices: readonly (readonly SeriesRef[])[],
+    budget: { left: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<SeriesColumns> {
+    const start = (i: number): Promise<SeriesColumns> | null => {
+      if (i >= slices.length) return null
+      const read = this.#slice(plan, slices[i]!, budget, signal)
+      // Awaited later; until then a failure must not count as unhandled.
+      read.catch(() => undefined)
+      return read
+    }
+    let next = start(0)
+    for (let i = 0; next; i++) {
+      const columns = await next
+      next = start(i + 1)
+      if (columns.labels.length > 0) yield columns
+    }
+  }
+
+  #cut(refs: readonly SeriesRef[], plan: Scan): SeriesRef[][] {
+    const perSeries = plan.pick === 'last' ? 1 : Math.max(1, (plan.toAt - plan.fromAt) / usualInterval)
+    const size = Math.max(1, Math.min(idsAtOnce, Math.floor(sliceRows / perSeries)))
+    const slices: SeriesRef[][] = []
+    for (let i = 0; i < refs.length; i += size) slices.push(refs.slice(i, i + size))
+    return slices
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const go = (): void => {
+        signal.removeEventListener('abort', leave)
+        resolve()
+      }
+      const leave = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(go), 1)
+        reject(signal.reason)
+      }
+      this.#waiting.push(go)
+      signal.addEventListener('abort', leave, { once: true })
+    })
+  }
+
+  #done(): void {
+    const next = this.#waiting.shift()
+    if (next) next()
+    else this.#free++
+  }
+
+  async #slice(
+    plan: Scan,
+    refs: readonly SeriesRef[],
+    budget: { left: number },
+    signal: AbortSignal,
+  ): Promise<SeriesColumns> {
+    await this.#turn(signal)
+    try {
+      const builder = new SliceBuilder(this.#deps.table, refs)
+      let before = 0
+      for await (const block of this.#blocks(this.#sql(plan, refs), signal)) {
+        builder.add(block)
+        budget.left -= builder.rows - before
+        before = builder.rows
+        if (budget.left < 0)
+          throw new AppError(
+            'limit_exceeded',
+            `the query reads more than ${plan.limits.samples} samples; shorten its range or narrow its matchers`,
+          )
+      }
+      const { columns, refs: found, conflicts } = builder.build()
+      if (conflicts.length > 0) await this.#settle(columns, found, conflicts, signal)
+      return columns
+    } finally {
+      this.#done()
+    }
+  }
+
+  #where(plan: Pick<Scan, 'fromAt' | 'toAt'>, refs: readonly SeriesRef[]): string {
+    const { table } = this.#deps
+    const time = `timestamp > fromUnixTimestamp64Milli(${Math.floor(plan.fromAt)}) AND timestamp <= fromUnixTimestamp64Milli(${Math.floor(plan.toAt)})`
+    if (refs.length === 1) return `${time} AND id = ${table.id(refs[0]!)}`
+    return `${time} AND id IN (${refs.map((ref) => table.id(ref)).join(',')})`
+  }
+
+  #sql(plan: Scan, refs: readonly SeriesRef[]): string {
+    const where = this.#where(plan, refs)
+    if (plan.pick === 'last' && plan.toAt - plan.fromAt > pickInEngine) {
+      // Of samples at one time the first accepted wins, hence the turned sequence.
+      const last = 'argMax(value, (timestamp, bitNot(seq)))'
+      return `SELECT id, max(timestamp) AS at, ${last} AS v FROM samples WHERE ${where} GROUP BY id FORMAT Native`
+    }
+    return `SELECT id, timestamp, value FROM samples WHERE ${where} ORDER BY toStartOfHour(timestamp), id, timestamp FORMAT Native`
+  }
+
+  async *#blocks(sql: string, signal: AbortSignal): AsyncGenerator<Block> {
+    const reader = new NativeReader()
+    const queryId = randomUUID()
+    let ended = false
+    try {
+      const options = { signal, queryId, within: readWithin, settings: readSettings }
+      for await (const chunk of this.#deps.connection.bytes(sql, options)) yield* reader.feed(chunk)
+      ended = true
+    } finally {
+      if (!ended && signal.aborted) this.#kill(queryId)
+    }
+    if (reader.rest.length === 0) return
+    const said = trailingError(reader.rest)
+    throw new AppError('unavailable', `ClickHouse: ${said ?? 'the answer ended early'}`, { retryable: true })
+  }
+
+  /** A server goes on with a query whose client has gone, unless it is told. */
+  #kill(queryId: string): void {
+    const { connection, log } = this.#deps
+    connection
+      .command('KILL QUERY WHERE query_id = {id:String} ASYNC', {
+        signal: connection.clock.timeout(duration(5 * second)),
+        params: { id: queryId },
+      })
+      .catch((error: unknown) => log.debug({ err: messageOf(error), queryId }, 'a query could not be killed'))
+  }
+
+  async #settle(
+    columns: SeriesColumns,
+    refs: readonly SeriesRef[],
+    conflicts: readonly Conflict[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const ids = [...new Set(conflicts.map((c) => c.ref))]
+    for (let i = 0; i < ids.length; i += idsAtOnce) {
+      const part = new Set(ids.slice(i, i + idsAtOnce))
+      const times = conflicts.filter((c) => part.has(c.ref)).map((c) => c.at)
+      const low = times.reduce((a, b) => Math.min(a, b))
+      const high = times.reduce((a, b) => Math.max(a, b))
+      const where = this.#where({ fromAt: (low - 1) as Scan['fromAt'], toAt: high as Scan['toAt'] }, [
+        ...part,
+      ])
+      const sql = `SELECT id, timestamp, argMin(value, seq) AS v FROM samples WHERE ${where} GROUP BY id, timestamp HAVING count() > 1 FORMAT Native`
+      for await (const block of this.#blocks(sql, signal)) settle(columns, refs, this.#deps.table, block)
+    }
+  }
+}
+
+/** Reads samples out of ClickHouse. `limit_exceeded` past the plan's limits, `unavailable` when the store does not answer. */
+export const createReader = (deps: ReaderDeps): SeriesReader => new Reader(deps)

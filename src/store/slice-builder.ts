@@ -1,0 +1,186 @@
+// Gathers rows of (id, time, value), in whatever order blocks bring them, into series with ascending times, one sample a time.
+import type { SeriesColumns } from '../model/columns.ts'
+import type { SeriesRef, SeriesTable } from '../model/series.ts'
+import { type Block, millisOf } from './native.ts'
+
+/** A time that a series has twice with different values: the store must say which came first. */
+export interface Conflict {
+  readonly ref: SeriesRef
+  readonly at: number
+}
+
+const grown = (column: Float64Array, size: number): Float64Array<ArrayBuffer> => {
+  const wider = new Float64Array(Math.max(size, column.length * 2))
+  // Through words, so that no NaN loses its bits.
+  new Uint32Array(wider.buffer).set(new Uint32Array(column.buffer))
+  return wider
+}
+
+export class SliceBuilder {
+  readonly #table: SeriesTable
+  /** Place of each wanted series in the slice, by id words packed as text-free keys: high → low → place. */
+  readonly #places = new Map<number, Map<number, number>>()
+  readonly #refs: readonly SeriesRef[]
+  readonly #counts: Uint32Array
+  #place = new Uint32Array(1 << 16)
+  #at = new Float64Array(1 << 16)
+  #value = new Float64Array(1 << 16)
+  #rows = 0
+
+  constructor(table: SeriesTable, refs: readonly SeriesRef[]) {
+    this.#table = table
+    this.#refs = refs
+    this.#counts = new Uint32Array(refs.length)
+    const words = table.idWords
+    refs.forEach((ref, place) => {
+      const high = words[ref * 2 + 1]!
+      const lows = this.#places.get(high) ?? new Map<number, number>()
+      this.#places.set(high, lows.set(words[ref * 2]!, place))
+    })
+  }
+
+  get rows(): number {
+    return this.#rows
+  }
+
+  /** Takes a block of (id, timestamp, value); rows of series that were not asked for fall away. */
+  add({ rows, columns }: Block): void {
+    const needed = this.#rows + rows
+    if (needed > this.#at.length) {
+      this.#at = grown(this.#at, needed)
+      this.#value = grown(this.#value, needed)
+      const place = new Uint32Array(this.#at.length)
+      place.set(this.#place)
+      this.#place = place
+    }
+    const ids = new Uint32Array(columns[0]!)
+    const times = new Uint32Array(columns[1]!)
+    const from = new Uint32Array(columns[2]!)
+    const to = new Uint32Array(this.#value.buffer)
+    const at = this.#at
+    const counts = this.#counts
+    const placeOf = this.#place
+    let n = this.#rows
+    let low = -1
+    let high = -1
+    let place = -1
+    for (let w = 0; w < rows * 2; w += 2) {
+      if (ids[w] !== low || ids[w + 1] !== high) {
+        low = ids[w]!
+        high = ids[w + 1]!
+        place = this.#places.get(high)?.get(low) ?? -1
+      }
+      if (place < 0) continue
+      counts[place]!++
+      placeOf[n] = place
+      at[n] = times[w]! + (times[w + 1]! | 0) * 4294967296
+      to[n * 2] = from[w]!
+      to[n * 2 + 1] = from[w + 1]!
+      n++
+    }
+    this.#rows = n
+  }
+
+  /** The series with samples, and every time two values contend for. Equal doubles are dropped. */
+  build(): { columns: SeriesColumns; refs: SeriesRef[]; conflicts: Conflict[] } {
+    const series = this.#refs.length
+    const starts = new Uint32Array(series + 1)
+    for (let i = 0; i < series; i++) starts[i + 1] = starts[i]! + this.#counts[i]!
+    const next = starts.slice(0, series)
+    const at = new Float64Array(this.#rows)
+    const value = new Float64Array(this.#rows)
+    const to = new Uint32Array(value.buffer)
+    const from = new Uint32Array(this.#value.buffer)
+    for (let i = 0; i < this.#rows; i++) {
+      const j = next[this.#place[i]!]!++
+      at[j] = this.#at[i]!
+      to[j * 2] = from[i * 2]!
+      to[j * 2 + 1] = from[i * 2 + 1]!
+    }
+    const start: number[] = []
+    const end: number[] = []
+    const refs: SeriesRef[] = []
+    const conflicts: Conflict[] = []
+    for (let i = 0; i < series; i++) {
+      if (starts[i] === starts[i + 1]) continue
+      const ref = this.#refs[i]!
+      start.push(starts[i]!)
+      end.push(tidy(at, to, starts[i]!, starts[i + 1]!, ref, conflicts))
+      refs.push(ref)
+    }
+    const columns: SeriesColumns = {
+      labels: refs.map((ref) => this.#table.labels(ref)),
+      start: Uint32Array.from(start),
+      end: Uint32Array.from(end),
+      at,
+      value,
+    }
+    return { columns, refs, conflicts }
+  }
+}
+
+/** Sorts one series' samples where they are out of order and drops doubles; returns the new end. */
+const tidy = (
+  at: Float64Array,
+  words: Uint32Array,
+  start: number,
+  end: number,
+  ref: SeriesRef,
+  conflicts: Conflict[],
+): number => {
+  let rising = true
+  for (let i = start + 1; i < end && rising; i++) rising = at[i]! > at[i - 1]!
+  if (rising) return end
+  const order = Uint32Array.from({ length: end - start }, (_, i) => start + i).sort((a, b) => at[a]! - at[b]!)
+  const times = at.slice(start, end)
+  const bits = words.slice(start * 2, end * 2)
+  let out = start
+  for (const row of order) {
+    const t = times[row - start]!
+    const low = bits[(row - start) * 2]!
+    const high = bits[(row - start) * 2 + 1]!
+    if (out > start && at[out - 1] === t) {
+      const differs = words[(out - 1) * 2] !== low || words[(out - 1) * 2 + 1] !== high
+      if (differs && (conflicts.at(-1)?.ref !== ref || conflicts.at(-1)?.at !== t))
+        conflicts.push({ ref, at: t })
+      continue
+    }
+    at[out] = t
+    words[out * 2] = low
+    words[out * 2 + 1] = high
+    out++
+  }
+  return out
+}
+
+/** Puts the value that came first where two contended: blocks of (id, timestamp, value). */
+export const settle = (
+  columns: SeriesColumns,
+  refs: readonly SeriesRef[],
+  table: SeriesTable,
+  { rows, columns: answer }: Block,
+): void => {
+  const place = new Map(refs.map((ref, i) => [ref, i]))
+  const ids = new BigUint64Array(answer[0]!)
+  const times = new Float64Array(rows)
+  millisOf(answer[1]!, times, 0)
+  const from = new Uint32Array(answer[2]!)
+  const to = new Uint32Array(columns.value.buffer)
+  for (let i = 0; i < rows; i++) {
+    const ref = table.refOf(ids[i]!)
+    const series = ref === undefined ? undefined : place.get(ref)
+    if (series === undefined) continue
+    const at = columns.at.subarray(columns.start[series], columns.end[series])
+    let low = 0
+    let high = at.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (at[middle]! < times[i]!) low = middle + 1
+      else high = middle
+    }
+    if (at[low] !== times[i]) continue
+    const j = columns.start[series]! + low
+    to[j * 2] = from[i * 2]!
+    to[j * 2 + 1] = from[i * 2 + 1]!
+  }
+}

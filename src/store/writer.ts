@@ -1,0 +1,188 @@
+// Sealed ranges of the log become durable rows: series first, then their samples, then the rows that are not samples.
+import type { Clock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
+import { duration, hour } from '../lib/time.ts'
+import type { Batch } from '../model/batch.ts'
+import { type Labels, labelOf, metricName } from '../model/labels.ts'
+import type { BatchWriter } from '../model/ports/batch-writer.ts'
+import type { Metrics } from '../model/ports/metrics.ts'
+import type { SeriesRef, SeriesTable } from '../model/series.ts'
+import { type Connection, type Settings, writeError } from './connection.ts'
+import { RowWriter } from './row-binary.ts'
+import { encodeSlice, firstBadTime, SeenSeries, slicesOf } from './sample-encoder.ts'
+
+export interface WriterDeps {
+  readonly connection: Connection
+  readonly table: SeriesTable
+  readonly clock: Clock
+  readonly metrics: Metrics
+  /** On a cluster an insert answers only when a quorum of replicas has it. */
+  readonly clustered: boolean
+}
+
+const insertWithin = duration(30_000)
+/** How stale a series' stored last_seen may grow before it is written again. */
+const lastSeenEvery = hour
+const seriesRows = 50_000
+
+const quorum: Settings = { insert_quorum: 'auto', distributed_foreground_insert: 1 }
+
+export interface StoreWriter extends BatchWriter {
+  /** Says that the store has a row of this series already. */
+  known(ref: SeriesRef, lastSeenAt: number): void
+  /** The next batch's place in the order of acceptance is after this one. */
+  continueAfter(seq: number): void
+}
+
+class Writer implements StoreWriter {
+  readonly #deps: WriterDeps
+  readonly #seen = new SeenSeries()
+  readonly #rows
+  readonly #seconds
+  #seq = 0
+
+  constructor(deps: WriterDeps) {
+    this.#deps = deps
+    this.#rows = deps.metrics.counter('airboss_store_rows_total', 'Rows written to the store', ['table'])
+    this.#seconds = deps.metrics.histogram(
+      'airboss_store_write_seconds',
+      'How long one batch takes to be stored',
+      [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    )
+  }
+
+  known(ref: SeriesRef, lastSeenAt: number): void {
+    this.#seen.stored(ref, lastSeenAt)
+  }
+
+  continueAfter(seq: number): void {
+    this.#seq = Math.max(this.#seq, seq)
+  }
+
+  async write(batch: Batch, token: string, signal: AbortSignal): Promise<void> {
+    const started = this.#deps.clock.monotonic()
+    const bad = firstBadTime(batch)
+    if (bad >= 0) {
+      const series = labelOf(this.#deps.table.labels(batch.ref[bad]!), metricName)
+      throw new AppError(
+        'bad_data',
+        `sample ${bad} of the batch (${series}) has the time ${batch.at[bad]}, which no timestamp column can hold`,
+      )
+    }
+    try {
+      await this.#samples(batch, token, signal)
+      await this.#metadata(batch, token, signal)
+      await this.#events(batch, token, signal)
+      await this.#costs(batch, token, signal)
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      throw writeError(error)
+    }
+    this.#seconds.observe((this.#deps.clock.monotonic() - started) / 1000)
+  }
+
+  async #insert(
+    into: string,
+    format: 'Native' | 'RowBinary',
+    parts: readonly Uint8Array[],
+    token: string | null,
+    rows: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const table = into.slice(0, into.indexOf(' '))
+    const cluster = this.#deps.clustered ? quorum : {}
+    await this.#deps.connection.insert(`INSERT INTO ${into} FORMAT ${format}`, parts, {
+      signal,
+      within: insertWithin,
+      settings: token === null ? cluster : { ...cluster, insert_deduplication_token: `${token}-${table}` },
+    })
+    this.#rows.add(rows, { table })
+  }
+
+  async #samples(batch: Batch, token: string, signal: AbortSignal): Promise<void> {
+    if (batch.ref.length === 0) return
+    const { table, clock } = this.#deps
+    const { write, suspects } = this.#seen.look(batch, table.size, lastSeenEvery)
+    if (write.size > 0) await this.#series(write, signal)
+    // Later batches get higher numbers, over restarts too as far as the clock does not run back (then `continueAfter` helps).
+    this.#seq = Math.max(this.#seq + 1, Math.floor(clock.now()) * 1000)
+    const seq = this.#seq
+    for (const [i, slice] of slicesOf(batch, suspects).entries()) {
+      const parts = encodeSlice(batch, table, slice, seq)
+      await this.#insert(
+        'samples (id, timestamp, value, seq)',
+        'Native',
+        parts,
+        `${token}-${i}`,
+        slice.to - slice.from,
+        signal,
+      )
+    }
+  }
+
+  async #series(
+    write: ReadonlyMap<SeriesRef, { firstAt: number; lastAt: number }>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const words = this.#deps.table.idWords
+    const all = [...write]
+    for (let from = 0; from < all.length; from += seriesRows) {
+      const part = all.slice(from, from + seriesRows)
+      const rows = new RowWriter(part.length * 160)
+      for (const [ref, seen] of part) {
+        const labels: Labels = this.#deps.table.labels(ref)
+        rows
+          .words(words[ref * 2]!, words[ref * 2 + 1]!)
+          .string(labelOf(labels, metricName))
+          .map(labels)
+        rows.int64(Math.round(seen.firstAt)).int64(Math.round(seen.lastAt)).endRow()
+      }
+      const columns = 'series (id, metric, labels, first_seen, last_seen)'
+      // No token: which rows a batch writes depends on what this process remembers, and writing one twice changes nothing.
+      await this.#insert(columns, 'RowBinary', [rows.bytes()], null, part.length, signal)
+      for (const [ref, seen] of part) this.#seen.stored(ref, seen.lastAt)
+    }
+  }
+
+  async #metadata({ metadata }: Batch, token: string, signal: AbortSignal): Promise<void> {
+    if (metadata.length === 0) return
+    const rows = new RowWriter(metadata.length * 128)
+    const now = this.#deps.clock.now()
+    for (const m of metadata)
+      rows.string(m.metric).string(m.type).string(m.help).string(m.unit).int64(now).endRow()
+    const columns = 'metadata (metric, type, help, unit, updated_at)'
+    await this.#insert(columns, 'RowBinary', [rows.bytes()], token, metadata.length, signal)
+  }
+
+  async #events({ events }: Batch, token: string, signal: AbortSignal): Promise<void> {
+    if (events.length === 0) return
+    const rows = new RowWriter(events.length * 256)
+    for (const e of events) {
+      rows.int64(Math.round(e.at)).string(e.id).string(e.name).float64(e.value)
+      rows
+        .string(e.agent)
+        .string(e.version)
+        .string(e.outcome)
+        .map(Object.entries(e.attributes).flat())
+        .endRow()
+    }
+    const columns = 'events (at, id, name, value, agent, version, outcome, attributes)'
+    await this.#insert(columns, 'RowBinary', [rows.bytes()], token, events.length, signal)
+  }
+
+  async #costs({ costs }: Batch, token: string, signal: AbortSignal): Promise<void> {
+    if (costs.length === 0) return
+    const rows = new RowWriter(costs.length * 256)
+    for (const c of costs) {
+      rows.int64(Math.round(c.at)).string(c.id).string(c.agent).string(c.version).string(c.model)
+      rows.string(c.provider).string(c.service).string(c.owner)
+      rows.float64(c.usd).float64(c.quantity).string(c.unit).string(c.priceVersion).endRow()
+    }
+    const columns =
+      'costs (at, id, agent, version, model, provider, service, owner, usd, quantity, unit, price_version)'
+    await this.#insert(columns, 'RowBinary', [rows.bytes()], token, costs.length, signal)
+  }
+}
+
+/** Writes batches. One at a time keeps the order of acceptance; the caller sees to that. */
+export const createWriter = (deps: WriterDeps): StoreWriter => new Writer(deps)
