@@ -108,7 +108,10 @@ export class Dispatcher {
 
   #due(group: Group): void {
     const now = this.#deps.clock.now()
-    if (this.#tooLate(group, now)) return this.#arm(group, plus(now, minute))
+    if (this.#tooLate(group, now)) {
+      this.#arm(group, plus(now, minute))
+      return
+    }
     // The instant it was due, so that intervals do not drift with the timers; by a clock that was set back it lies ahead, and now counts.
     const { groupInterval } = group.route
     const at = (
