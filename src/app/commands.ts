@@ -9,8 +9,10 @@ import { type Arguments, usage } from './arguments.ts'
 import { build } from './build.ts'
 import { checkAll } from './check.ts'
 import { environment, readSettings } from './config.ts'
+import { migrateStore } from './migrate.ts'
 import { version } from './package-root.ts'
 import { pushToGrafana, sourcesOf, writeProvisioning } from './provision.ts'
+import { testRulesCommand } from './test-rules.ts'
 
 export interface Outside {
   /** Aborted when the process is asked to end. */
@@ -109,6 +111,11 @@ const provision = async ({ flags, options }: Arguments, { stop, out: say }: Outs
   return 0
 }
 
+const migrate = ({ flags }: Arguments, { stop }: Outside): Promise<string> => {
+  const settings = readSettings(flags)
+  return migrateStore(settings, createLogger({ level: settings.logLevel }), stop)
+}
+
 /** Runs a command; gives the exit code. */
 export const run = async (args: Arguments, outside: Outside): Promise<number> => {
   const { out } = outside
@@ -122,13 +129,16 @@ export const run = async (args: Arguments, outside: Outside): Promise<number> =>
     case 'check':
       for (const line of checkAll(readSettings(args.flags))) out(line)
       return 0
+    case 'test-rules':
+      return testRulesCommand(args.rest, out)
+    case 'migrate':
+      out(await migrate(args, outside))
+      return 0
     case 'help':
       out(usage)
       return 0
     case 'version':
       out(version)
       return 0
-    default:
-      throw new AppError('bad_data', `${args.command} is not there yet`)
   }
 }
