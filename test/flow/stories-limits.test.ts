@@ -257,4 +257,7 @@ it('says aloud that the limit of series is reached, and what is known goes on', 
     10_000,
   )
   expect(page.body.status).toBe('firing')
+  // Whoever follows the page comes here, whichever port was free.
+  expect(page.body.externalURL).toBe(product.http)
+  expect((await fetch(page.body.alerts[0].generatorURL)).status).toBe(200)
 })
