@@ -12,7 +12,7 @@ const count = (v: number): string => {
   if (a >= 1e6) return `${trim(significant(v / 1e6))}${thin}M`
   if (a >= 1e4) return `${trim(significant(v / 1e3))}${thin}k`
   if (a >= 100 || Number.isInteger(v)) return v.toLocaleString('en-US', { maximumFractionDigits: 0 })
-  return a >= 1 || a === 0 ? trim(v.toFixed(2)) : String(Number(v.toPrecision(3)))
+  return a >= 1 || a === 0 ? trim(significant(v)) : String(Number(v.toPrecision(3)))
 }
 const binary = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 const bytes = (v: number): string => {
