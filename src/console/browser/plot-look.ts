@@ -67,7 +67,9 @@ export const dress = (keys: readonly string[]): Map<string, Dress> => {
   const met = new Map<number, number>()
   return new Map(
     [...keys].sort().map((key): [string, Dress] => {
-      const hue = hash(key) % 8
+      const h = hash(key)
+      // FNV's low bits hardly mix: the high ones are folded in.
+      const hue = (h ^ (h >>> 11) ^ (h >>> 22)) & 7
       const turn = met.get(hue) ?? 0
       met.set(hue, turn + 1)
       return [key, { hue, dash: dashes[turn % dashes.length]! }]
