@@ -144,7 +144,7 @@ const keep: readonly Panel[] = [
   {
     show: 'graph',
     title: 'Time to store a batch',
-    about: 'Median and p95.',
+    about: 'Median and p95 of inserts into ClickHouse.',
     unit: 's',
     min: 0,
     queries: [

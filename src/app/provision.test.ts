@@ -91,6 +91,8 @@ describe('as files', () => {
       secureJsonData: { httpHeaderValue1: 'Bearer $AIRBOSS_TOKEN' },
     })
     expect(clickhouse.secureJsonData).toEqual({ password: '$GRAFANA_CLICKHOUSE_PASSWORD' })
+    const embedded = parse(written({ tokenEnv: 'AIRBOSS_TOKEN' }).read('provisioning/datasources/airboss.yaml'))
+    expect(embedded.datasources[1].secureJsonData).toEqual({ password: '$AIRBOSS_TOKEN' })
   })
   test('a folder that cannot be written is named', () => {
     const file = join(tempDir(), 'file')
