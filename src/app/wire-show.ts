@@ -89,6 +89,7 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
     listen: settings.config.listen.http,
     authenticate,
     refuse,
+    tracer: context.tracing,
     log,
     routes: (app) => {
       app.use(async (c, next) => {
@@ -124,6 +125,7 @@ export const wireShow = (context: Context, parts: ShowParts): Show => {
     name: 'otlp-http',
     listen: listen.otlp_http,
     authenticate: access.http,
+    tracer: context.tracing,
     log,
     routes: (app) => app.all('/v1/*', mount(receive.otlpHttp)),
   })
