@@ -3,12 +3,16 @@ import { html } from 'hono/html'
 import type { TargetView } from '../../model/views.ts'
 import { bytes, count, seconds, unknown } from '../format.ts'
 import type { Page, PageContext } from '../pages.ts'
-import { empty, head, type Html, panel, type State, state, time } from '../parts.ts'
+import { empty, type Html, head, panel, type State, state, time } from '../parts.ts'
 import type { Picture } from '../picture.ts'
 import { ingestPanel, keepFacts } from './now-machine.ts'
 
 const shapes: Readonly<Record<TargetView['health'], State>> = { up: 'ok', down: 'crit', unknown: 'stale' }
-const words: Readonly<Record<TargetView['health'], string>> = { up: 'Answers', down: 'Down', unknown: 'Not asked yet' }
+const words: Readonly<Record<TargetView['health'], string>> = {
+  up: 'Answers',
+  down: 'Down',
+  unknown: 'Not asked yet',
+}
 const rank: Readonly<Record<TargetView['health'], number>> = { down: 0, unknown: 1, up: 2 }
 const shown = 500
 

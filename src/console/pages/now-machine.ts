@@ -5,7 +5,7 @@ import type { Line } from '../ask.ts'
 import { bytes, count, type Unit, write } from '../format.ts'
 import { guarded } from '../guarded.ts'
 import type { PageContext } from '../pages.ts'
-import { empty, type Html, link, spark, state, time, type State } from '../parts.ts'
+import { empty, type Html, link, type State, spark, state, time } from '../parts.ts'
 
 interface Gauge {
   readonly name: string
@@ -50,7 +50,12 @@ const gauges: readonly Gauge[] = [
     per: '',
     warn: 2,
   },
-  { name: 'Disk read and write', expr: `sum(rate(system_disk_io_bytes_total${own}[2m]))`, unit: 'bytes', per: '/s' },
+  {
+    name: 'Disk read and write',
+    expr: `sum(rate(system_disk_io_bytes_total${own}[2m]))`,
+    unit: 'bytes',
+    per: '/s',
+  },
   {
     name: 'Network in',
     expr: `sum(rate(system_network_io_bytes_total{${inner},network_io_direction="receive"}[2m]))`,
@@ -138,12 +143,14 @@ export const ingestPanel = (context: PageContext): Promise<Html> =>
       body: html`<div class="figures two"><div><b class="num">${now === null ? '-' : count(now)}</b><span>samples/s</span>${spark(total[0]?.values ?? [], { label: 'samples a second over the last hour', lo: 0 })}</div><div><b class="num">${picture.newestAt === null ? '-' : time(picture.newestAt, picture.now, 'age')}</b><span>since the newest sample</span></div></div>
 ${
   rows.length > 0
-    ? html`<table class="plain"><thead><tr><th scope="col">Source</th><th scope="col" class="r">Samples/s</th></tr></thead><tbody>${rows.map((r) => {
-        const protocol = r.labels['protocol'] ?? ''
-        const lost = bad.get(protocol) ?? 0
-        const failing = protocol === 'scrape' && down.length > 0
-        return html`<tr><th scope="row">${state(failing || lost >= 1 ? 'warn' : r.value > 0 ? 'ok' : 'idle', '')} ${protocolName(protocol)}${failing ? html`<span class="note">${down.length} of ${targets.length} targets down</span>` : ''}${lost >= 1 ? html`<span class="note">${count(Math.round(lost))} refused in 24 h</span>` : ''}</th><td class="r num">${count(r.value)}</td></tr>`
-      })}</tbody></table>`
+    ? html`<table class="plain"><thead><tr><th scope="col">Source</th><th scope="col" class="r">Samples/s</th></tr></thead><tbody>${rows.map(
+        (r) => {
+          const protocol = r.labels['protocol'] ?? ''
+          const lost = bad.get(protocol) ?? 0
+          const failing = protocol === 'scrape' && down.length > 0
+          return html`<tr><th scope="row">${state(failing || lost >= 1 ? 'warn' : r.value > 0 ? 'ok' : 'idle', '')} ${protocolName(protocol)}${failing ? html`<span class="note">${down.length} of ${targets.length} targets down</span>` : ''}${lost >= 1 ? html`<span class="note">${count(Math.round(lost))} refused in 24 h</span>` : ''}</th><td class="r num">${count(r.value)}</td></tr>`
+        },
+      )}</tbody></table>`
     : ''
 }${keepFacts(context)}`,
       options: { more: link('/ingest', 'Ingest') },
