@@ -7,7 +7,7 @@ import type { Logger } from '../lib/log.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Service } from '../model/ports/service.ts'
 import { noTracer, type Tracer } from '../model/ports/tracer.ts'
-import { type Env, plainError } from './mount.ts'
+import { type Env, hearOut, plainError } from './mount.ts'
 
 export interface Caller {
   readonly authorization: string | undefined
@@ -96,8 +96,7 @@ export const createHttpServer = ({
   const app = new Hono<Env>()
   app.use(async (c, next) => {
     await next()
-    // The rest of such a body is not read, and so no other request can follow it.
-    if (c.res.status === 413) c.header('connection', 'close')
+    if (c.res.status === 413 && !(await hearOut(c.env.incoming))) c.header('connection', 'close')
   })
   app.use(traced(tracer))
   app.use(checked(authenticate))

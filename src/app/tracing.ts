@@ -131,8 +131,6 @@ export const createTracing = (deps: TracingDeps): Tracing => {
       const enough = clock.sleep(lastExport).then(() => {
         throw new Error(`no answer within ${formatDuration(lastExport)}`)
       })
-      // The one that comes later has nobody to tell.
-      enough.catch(() => {})
       await Promise.race([ending.shutdown(), enough]).catch((error: unknown) => {
         log.warn({ why: messageOf(error) }, 'the last own traces were not taken')
       })
