@@ -40,6 +40,10 @@ const readSettings: Settings = {
   max_block_size: 65_409,
 }
 
+/** Rows that a series is likely to have, at most as many as a slice is meant to. */
+const perSeries = (plan: Scan): number =>
+  plan.pick === 'last' ? 1 : Math.min(Math.max(1, (plan.toAt - plan.fromAt) / usualInterval), sliceRows)
+
 const idOrder = (table: SeriesTable) => {
   const words = table.idWords
   return (a: SeriesRef, b: SeriesRef): number =>
@@ -105,8 +109,7 @@ class Reader implements SeriesReader {
   }
 
   #cut(refs: readonly SeriesRef[], plan: Scan): SeriesRef[][] {
-    const perSeries = plan.pick === 'last' ? 1 : Math.max(1, (plan.toAt - plan.fromAt) / usualInterval)
-    const size = Math.max(1, Math.min(idsAtOnce, Math.floor(sliceRows / perSeries)))
+    const size = Math.max(1, Math.min(idsAtOnce, Math.floor(sliceRows / perSeries(plan))))
     const slices: SeriesRef[][] = []
     for (let i = 0; i < refs.length; i += size) slices.push(refs.slice(i, i + size))
     return slices
@@ -145,7 +148,11 @@ class Reader implements SeriesReader {
   ): Promise<SeriesColumns> {
     await this.#turn(signal)
     try {
-      const builder = new SliceBuilder(this.#deps.table, refs)
+      const builder = new SliceBuilder(
+        this.#deps.table,
+        refs,
+        Math.ceil(refs.length * perSeries(plan) * 1.1) + 16,
+      )
       let before = 0
       for await (const block of this.#blocks(this.#sql(plan, refs), signal)) {
         builder.add(block)

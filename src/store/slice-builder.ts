@@ -22,13 +22,17 @@ export class SliceBuilder {
   readonly #places = new Map<number, Map<number, number>>()
   readonly #refs: readonly SeriesRef[]
   readonly #counts: Uint32Array
-  #place = new Uint32Array(1 << 16)
-  #at = new Float64Array(1 << 16)
-  #value = new Float64Array(1 << 16)
+  #place: Uint32Array
+  #at: Float64Array<ArrayBuffer>
+  #value: Float64Array<ArrayBuffer>
   #rows = 0
 
-  constructor(table: SeriesTable, refs: readonly SeriesRef[]) {
+  /** @param rows how many there will be, as far as one can tell */
+  constructor(table: SeriesTable, refs: readonly SeriesRef[], rows = 1024) {
     this.#table = table
+    this.#place = new Uint32Array(rows)
+    this.#at = new Float64Array(rows)
+    this.#value = new Float64Array(rows)
     this.#refs = refs
     this.#counts = new Uint32Array(refs.length)
     const words = table.idWords
@@ -53,9 +57,9 @@ export class SliceBuilder {
       place.set(this.#place)
       this.#place = place
     }
-    const ids = new Uint32Array(columns[0]!)
-    const times = new Uint32Array(columns[1]!)
-    const from = new Uint32Array(columns[2]!)
+    const ids = new Uint32Array(columns[0]!, 0, rows * 2)
+    const times = new Uint32Array(columns[1]!, 0, rows * 2)
+    const from = new Uint32Array(columns[2]!, 0, rows * 2)
     const to = new Uint32Array(this.#value.buffer)
     const at = this.#at
     const counts = this.#counts
@@ -114,6 +118,7 @@ export class SliceBuilder {
       end: Uint32Array.from(end),
       at,
       value,
+      own: true,
     }
     return { columns, refs, conflicts }
   }
@@ -161,9 +166,9 @@ export const settle = (
   { rows, columns: answer }: Block,
 ): void => {
   const place = new Map(refs.map((ref, i) => [ref, i]))
-  const ids = new BigUint64Array(answer[0]!)
+  const ids = new BigUint64Array(answer[0]!, 0, rows)
   const times = new Float64Array(rows)
-  millisOf(answer[1]!, times, 0)
+  millisOf(answer[1]!, rows, times, 0)
   const from = new Uint32Array(answer[2]!)
   const to = new Uint32Array(columns.value.buffer)
   for (let i = 0; i < rows; i++) {
