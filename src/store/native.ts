@@ -50,20 +50,20 @@ export const trailingError = (rest: Buffer): string | null => {
 }
 
 /**
- * Reads blocks of columns that are all `width` bytes wide, whatever pieces they come in. Its memory is written over from block to block: fresh
+ * Reads blocks of columns of fixed widths, whatever pieces they come in. Its memory is written over from block to block: fresh
  * memory for each would be twice the answer in garbage.
  */
 export class NativeReader {
-  readonly #width: number
+  readonly #widths: readonly number[]
   readonly #columns: ArrayBuffer[] = []
   #bytes = Buffer.alloc(0)
   #from = 0
   #to = 0
   #needed = 0
 
-  /** @param width bytes a value takes in every column */
-  constructor(width = 8) {
-    this.#width = width
+  /** @param widths bytes a value takes in each column; 8 in those not named */
+  constructor(widths: readonly number[] = []) {
+    this.#widths = widths
   }
 
   *feed(chunk: Buffer): Generator<Block> {
@@ -126,7 +126,7 @@ export class NativeReader {
     const count = varint()
     const rows = count < 0 ? -1 : varint()
     if (rows < 0) return null
-    const size = rows * this.#width
+    const sizeOf = (c: number): number => rows * (this.#widths[c] ?? 8)
     const places: number[] = []
     for (let c = 0; c < count; c++) {
       for (let text = 0; text < 2; text++) {
@@ -134,15 +134,18 @@ export class NativeReader {
         if (length < 0) return null
         at += length
       }
+      const size = sizeOf(c)
       if (at + size > bytes.length) {
         // The other columns follow: no use looking again before they are there.
-        this.#needed = at + (count - c) * size
+        this.#needed = at
+        for (let left = c; left < count; left++) this.#needed += sizeOf(left)
         return null
       }
       places.push(at)
       at += size
     }
     const columns = places.map((place, c) => {
+      const size = sizeOf(c)
       const column = this.#column(c, size)
       new Uint8Array(column).set(bytes.subarray(place, place + size))
       return column
