@@ -35,7 +35,7 @@ const retrySeal = second
 // Checkpoints larger than this are written less often.
 const largeCheckpoint = 256 << 10
 const largeEvery = 30_000
-const drainWait = duration(5000)
+const drainWait = duration(3000)
 
 export const openLog = (options: LogOptions): WriteLog => new RangeLog(options)
 
@@ -375,7 +375,7 @@ class RangeLog implements WriteLog {
     })
   }
 
-  /** Takes no more, stores what it can within five seconds while the store is well; the rest is safe and stored after the next start. */
+  /** Takes no more, stores what it can within three seconds while the store is well; the rest is safe and stored after the next start. */
   async drain(): Promise<void> {
     if (!this.#taking) return
     this.#taking = false

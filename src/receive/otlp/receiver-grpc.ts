@@ -45,7 +45,7 @@ const method = (path: string): MethodDefinition<Buffer, Buffer> => ({
 const service = (signal: string): string =>
   `/opentelemetry.proto.collector.${signal.toLowerCase()}.v1.${signal}Service/Export`
 
-/** Listens from `start` on; `drain` lets calls under way end, at most ten seconds. */
+/** Listens from `start` on; `drain` lets calls under way end, at most three seconds. */
 export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): string } => {
   const { ingest, listen, authenticate, clock, log, maxBytes = 64 << 20 } = deps
   const inFlight = deps.inFlight ?? createInFlight(maxBytes * 4)
@@ -115,10 +115,10 @@ export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): strin
   }
 }
 
-/** Lets calls under way end; after ten seconds cuts them off. */
+/** Lets calls under way end; after three seconds cuts them off. */
 const shutDown = (server: Server, clock: Clock): Promise<void> =>
   new Promise((resolve) => {
-    const timer = clock.after(duration(10_000), () => {
+    const timer = clock.after(duration(3000), () => {
       server.forceShutdown()
       resolve()
     })
