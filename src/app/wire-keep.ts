@@ -10,6 +10,7 @@ import { type Duration, duration, type Instant, second } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import type { MetadataTable } from '../model/metadata-table.ts'
 import type { Producer } from '../model/ports/producer.ts'
+import type { SeriesIndex } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
@@ -46,13 +47,16 @@ const trimEvery = duration(30_000)
 const askEvery = duration(5000)
 const copyAtOnce = 1000
 
-const makeStore = (context: Context, head: Head): { engine: Engine | null; store: Store } => {
-  const { settings, clock, log, metrics, table } = context
+/** The store that the configuration names, and the engine behind it where that is embedded. */
+export const makeStore = (
+  { settings, clock, log, metrics, table }: Pick<Context, 'settings' | 'clock' | 'log' | 'metrics' | 'table'>,
+  index: SeriesIndex,
+): { engine: Engine | null; store: Store } => {
   const { storage } = settings.config
   const remote = storage.clickhouse
   const common = {
     table,
-    index: head,
+    index,
     clock,
     log: log.child({ room: 'store' }),
     metrics,

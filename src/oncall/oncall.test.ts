@@ -216,6 +216,22 @@ describe('the room', () => {
     ])
   })
 
+  test.each([
+    ['set back by three hours', -3 * 60 * min],
+    ['a hair behind its timers', -1],
+    ['set forward by three hours', 3 * 60 * min],
+  ])('a clock %s does not lose the next step, nor bring it twice', async (_, by) => {
+    const { oncall, pages, clock } = await make(() => ({ outcome: 'sent' }))
+    await oncall.notifier('p').notify(notification(), live)
+    await clock.advance(min)
+    clock.jump(clock.now() + by)
+    await clock.advance(4 * min)
+    await clock.advance(min)
+    expect(pages.map((p) => p.user)).toEqual(['a', 'b'])
+    await clock.advance(60 * min)
+    expect(pages).toHaveLength(2)
+  })
+
   test('a resolve without an escalation, and an unknown policy', async () => {
     const { oncall } = await make(() => ({ outcome: 'sent' }))
     expect(await oncall.notifier('p').notify(notification({ status: 'resolved' }), live)).toEqual({
