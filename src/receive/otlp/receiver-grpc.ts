@@ -11,11 +11,11 @@ import {
 } from '@grpc/grpc-js'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, asAppError, messageOf } from '../../lib/errors.ts'
+import { createInFlight, type InFlight } from '../../lib/in-flight.ts'
 import type { Logger } from '../../lib/log.ts'
 import { duration } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
 import type { Service } from '../../model/ports/service.ts'
-import { createInFlight, type InFlight } from '../in-flight.ts'
 import type { OtlpIngest } from './ingest.ts'
 import { exportResponse, rpcCodeOf, statusBytes } from './status.ts'
 
