@@ -17,6 +17,8 @@ export interface ReaderDeps {
   readonly table: SeriesTable
   readonly index: SeriesIndex
   readonly log: Logger
+  /** How much older than its series' first sample a later one may be, in milliseconds. Two hours by default. */
+  readonly lateBy?: number | undefined
   /** Slices read at one time, over all queries. */
   readonly concurrency?: number
 }
@@ -29,7 +31,10 @@ const idsAtOnce = 5000
 /** From here on the last sample of each series is picked by the engine. */
 const pickInEngine = 15 * minute
 const readWithin = duration(60_000)
-/** Samples may be stored a little before their series row says; the span asked of the index is this much wider. */
+/**
+ * A series row is written when the series is new and every hour from then on: samples may be this much newer than it says (`lastSeenEvery` of the
+ * writer), and older by what is taken out of order. The span asked of the index is that much wider.
+ */
 const slack = 2 * 3_600_000
 
 const readSettings: Settings = {
@@ -67,7 +72,8 @@ class Reader implements SeriesReader {
 
   async *read(plan: Scan, signal: AbortSignal): AsyncIterable<SeriesColumns> {
     const { table, index } = this.#deps
-    const refs = index.select(plan.matchers, { fromAt: plus(plan.fromAt, -slack), toAt: plan.toAt })
+    const span = { fromAt: plus(plan.fromAt, -slack), toAt: plus(plan.toAt, this.#deps.lateBy ?? slack) }
+    const refs = index.select(plan.matchers, span)
     if (refs.length > plan.limits.series)
       throw new AppError(
         'limit_exceeded',

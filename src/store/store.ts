@@ -31,6 +31,8 @@ export interface StoreDeps {
   readonly log: Logger
   readonly metrics: Metrics
   readonly retention: Retention
+  /** How much older than its series' first sample a later one may be, in milliseconds. */
+  readonly lateBy?: number
 }
 
 /** Samples in columns of one length, as a batch has them. */
@@ -135,6 +137,7 @@ class ClickHouseStore implements Store {
       table: deps.table,
       index: deps.index,
       log: deps.log,
+      lateBy: deps.lateBy,
     })
   }
 
