@@ -35,7 +35,7 @@ export const checkAll = (settings: Settings): string[] => {
     log,
     metrics,
     externalLabels: config.global.external_labels,
-    externalURL: '',
+    externalURL: () => '',
     evaluationInterval: config.global.evaluation_interval,
     queryOffset: duration(0),
     stateFile: null,

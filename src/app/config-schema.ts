@@ -1,9 +1,11 @@
 // The whole configuration's schema: every room's own section, under the keys that users know from Prometheus.
 import { z } from 'zod'
+import { accessSchema } from '../access/access.ts'
 import { actionsSchema } from '../act/config.ts'
 import { deploymentsSchema } from '../fleet/config.ts'
 import { durationSchema, secretSchema } from '../lib/config.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
+import { budgetsSchema } from '../money/budget-config.ts'
 import { pricesConfigSchema } from '../money/prices.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
@@ -12,6 +14,7 @@ import { hostConfigSchema } from '../receive/host/receiver.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
 import { scrapeConfigsSchema } from '../receive/scrape/config.ts'
 import { autoscaleSchema } from '../scale/config.ts'
+import { clickhouseSchema, engineSchema } from '../store/config.ts'
 import { retentionSchema } from '../store/schema.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -71,21 +74,10 @@ const storageSchema = (env: Environment) =>
       max_labels: z.int().min(1).default(defaultAdmission.labels),
       log: z.strictObject({ max_size: bytes('4GB') }).prefault({}),
       head: z.strictObject({ window: span('10m'), max_size: bytes('1GB') }).prefault({}),
-      engine: z.strictObject({ max_memory: bytes('4GB') }).prefault({}),
+      engine: engineSchema,
       retention: retentionSchema,
       /** A ClickHouse server instead of the embedded engine. */
-      clickhouse: z
-        .strictObject({
-          url: z.url(),
-          user: z.string().default('default'),
-          password: secretSchema(env).prefault(''),
-          database: z
-            .string()
-            .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'letters, digits and underscores')
-            .default('airboss'),
-          cluster: z.string().optional(),
-        })
-        .optional(),
+      clickhouse: clickhouseSchema(env).optional(),
     })
     .prefault({})
 
@@ -96,9 +88,10 @@ const listenSchema = z
     otlp_grpc: address.default('127.0.0.1:4317'),
     clickhouse: address.default('127.0.0.1:8123'),
     /** How people reach this Airboss: stands in pages and links. */
-    external_url: z.url().optional(),
-    /** Host names, beside loopback's own, that requests may name. */
-    hosts: z.array(z.string()).default([]),
+    external_url: z
+      .url()
+      .transform((url) => url.replace(/\/+$/, ''))
+      .optional(),
   })
   .prefault({})
 
@@ -121,6 +114,8 @@ export const configSchema = (env: Environment) =>
     alertmanager: z.string().optional(),
     deployments: deploymentsSchema,
     autoscale: autoscaleSchema,
+    budgets: budgetsSchema,
+    access: accessSchema(env),
     actions: actionsSchema(env).prefault({}),
     oncall: oncallSchema(secretSchema(env)).optional(),
     /** Own traces: where they go (OTLP/HTTP), left out = nowhere. */

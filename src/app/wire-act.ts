@@ -6,19 +6,23 @@ import { createWebhooks } from '../act/webhook.ts'
 import { createFleet, type Fleet } from '../fleet/fleet.ts'
 import type { Batch } from '../model/batch.ts'
 import type { Action, Decision } from '../model/decision.ts'
+import type { AlertSink } from '../model/ports/alert-sink.ts'
 import type { Ledger } from '../model/ports/ledger.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
+import { type Budgets, createBudgets } from '../money/budget.ts'
 import { createRollouts, type Rollouts } from '../rollout/rollout.ts'
 import { createScaler, type Scaler } from '../scale/scale.ts'
 import type { Context } from './context.ts'
+import { tracedActuator } from './traced.ts'
 
 export interface Act extends Service {
   readonly fleet: Fleet
   readonly decisions: DecisionDesk
   readonly rollouts: Rollouts
   readonly scaler: Scaler
+  readonly budgets: Budgets
 }
 
 /** The decision that asked for an action. */
@@ -34,10 +38,14 @@ const decisionOf =
     )
   }
 
-export const wireAct = (
-  context: Context,
-  { querier, sink, ledger }: { querier: Querier; sink: Sink<Batch>; ledger: Ledger },
-): Act => {
+interface Parts {
+  readonly querier: Querier
+  readonly sink: Sink<Batch>
+  readonly ledger: Ledger
+  readonly alerts: AlertSink
+}
+
+export const wireAct = (context: Context, { querier, sink, ledger, alerts }: Parts): Act => {
   const { settings, clock, metrics, send, table } = context
   const { config } = settings
   const log = context.log.child({ room: 'act' })
@@ -52,7 +60,8 @@ export const wireAct = (
     log,
     metrics,
   })
-  const actuator = guard(webhooks, { config: config.actions, ledger, clock, log, metrics })
+  const world = context.tracing.wanted ? tracedActuator(context.tracing, webhooks) : webhooks
+  const actuator = guard(world, { config: config.actions, ledger, clock, log, metrics })
   const decisions = createDecisions({
     ledger,
     table,
@@ -70,7 +79,17 @@ export const wireAct = (
     decisions,
     declared: (agent) => fleet.replicas(agent),
   })
+  const budgets = createBudgets({
+    ...common,
+    config: config.budgets,
+    table,
+    sink,
+    alerts,
+    decisions,
+    externalURL: context.externalURL,
+  })
   return {
+    budgets,
     fleet,
     decisions,
     rollouts,
@@ -79,8 +98,10 @@ export const wireAct = (
       await decisions.start()
       await rollouts.start()
       await scaler.start()
+      await budgets.start()
     },
     drain: async () => {
+      await budgets.drain()
       await scaler.drain()
       await rollouts.drain()
       await decisions.drain()

@@ -7,14 +7,12 @@ export type Duration = number & { readonly __duration: true }
 
 export const instant = (ms: number): Instant => ms as Instant
 export const duration = (ms: number): Duration => ms as Duration
-export const millisecond = 1 as Duration
 export const second = 1000 as Duration
 export const minute = 60_000 as Duration
 export const hour = 3_600_000 as Duration
 export const day = 86_400_000 as Duration
 
 export const plus = (at: Instant, by: number): Instant => (at + by) as Instant
-export const between = (fromAt: Instant, toAt: Instant): Duration => (toAt - fromAt) as Duration
 /** RFC 3339 in UTC with milliseconds, as `new Date(at).toISOString()` writes it. */
 export const iso = (at: Instant): string =>
   Temporal.Instant.fromEpochMilliseconds(Math.floor(at)).toString({ fractionalSecondDigits: 3 })

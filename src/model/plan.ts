@@ -17,8 +17,6 @@ export interface Scan {
   readonly limits: { readonly series: number; readonly samples: number }
 }
 
-export type Plan = Scan
-
 /** A range query's grid: `fromAt`, `fromAt + step` … up to and with `toAt`. */
 export interface Span {
   readonly fromAt: Instant

@@ -268,3 +268,44 @@ it('aborts a read with the reason of its signal', async () => {
   }
   await expect(work()).rejects.toThrow('enough')
 })
+
+it('migrates once, and alters what is kept when the retention changes', async () => {
+  const { store, table, database } = await fresh()
+  expect(await store.migrate(never)).toEqual([])
+  const old = sampleBatch([series(table, 'a'), series(table, 'a')], [start - 90 * 24 * hour, start], [1, 2])
+  await store.writer.write(old, 't', never)
+  const ttl = async (): Promise<string> => {
+    const answer = await fetch(`${engine.url()}/?query=SHOW CREATE TABLE ${database}.samples FORMAT TSVRaw`, {
+      headers: {
+        'x-clickhouse-user': engine.credentials.user,
+        'x-clickhouse-key': engine.credentials.password,
+      },
+    })
+    return /TTL (.*)/.exec(await answer.text())?.[1] ?? ''
+  }
+  expect(await ttl()).toBe('toDateTime(timestamp) + toIntervalSecond(315360000)')
+  await testStore(engine, { database, metricsFor: '30d' })
+  expect(await ttl()).toBe('toDateTime(timestamp) + toIntervalSecond(2592000)')
+  expect(await read(store, scan())).toEqual({ a: ['0:2'] })
+})
+
+it('keeps no connection of a read that was left', async () => {
+  const { store, table } = await fresh()
+  const rows = 200_000
+  const refs = Array.from({ length: 1000 }, (_, i) => series(table, i))
+  const ref = Uint32Array.from({ length: rows }, (_, i) => refs[i % 1000]!)
+  const time = Float64Array.from({ length: rows }, (_, i) => start + Math.floor(i / 1000) * 1000)
+  await store.writer.write(
+    { ref, at: time, value: new Float64Array(rows), metadata: [], events: [], costs: [] },
+    't',
+    never,
+  )
+  for (let i = 0; i < 12; i++) {
+    for await (const columns of store.reader.read(scan(), never)) {
+      expect(columns.labels.length).toBeGreaterThan(0)
+      break
+    }
+  }
+  // Were a connection kept by each read that was left, none would be free any more.
+  expect(Object.keys(await read(store, scan()))).toHaveLength(1000)
+})

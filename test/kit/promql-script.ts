@@ -20,7 +20,11 @@ interface Expected {
 interface Expectations {
   fail: boolean
   ordered: boolean
-  messages: { kind: 'fail' | 'warn' | 'info' | 'no_warn' | 'no_info'; test: (text: string) => boolean; say: string }[]
+  messages: {
+    kind: 'fail' | 'warn' | 'info' | 'no_warn' | 'no_info'
+    test: (text: string) => boolean
+    say: string
+  }[]
 }
 export interface EvalCommand {
   readonly kind: 'eval'
@@ -36,7 +40,12 @@ export interface EvalCommand {
   readonly times: { readonly at: number; readonly step: number } | null
 }
 export type Command =
-  | { readonly kind: 'load'; readonly line: number; readonly step: number; readonly rows: readonly Expected[] }
+  | {
+      readonly kind: 'load'
+      readonly line: number
+      readonly step: number
+      readonly rows: readonly Expected[]
+    }
   | { readonly kind: 'clear'; readonly line: number }
   | EvalCommand
 
@@ -62,7 +71,8 @@ export const readSeries = (line: string): { labels: Labels; rest: string } => {
   let rest = line.slice(head[0].length)
   if (rest.startsWith('{')) {
     rest = rest.slice(1)
-    const pair = /^\s*("(?:[^"\\]|\\.)*"|[a-zA-Z_][a-zA-Z0-9_.]*)\s*(?:=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)\s*)?,?/
+    const pair =
+      /^\s*("(?:[^"\\]|\\.)*"|[a-zA-Z_][a-zA-Z0-9_.]*)\s*(?:=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)\s*)?,?/
     for (let m = pair.exec(rest); m; m = pair.exec(rest)) {
       const name = m[1]!.startsWith('"') ? quoted(m[1]!) : m[1]!
       if (m[2] === undefined) record['__name__'] = name
@@ -109,7 +119,13 @@ const expectation = (into: Expectations, line: string): void => {
   if (!m) throw new Error(`unknown expectation: ${line}`)
   const kind = m[1]!
   if (kind === 'ordered') into.ordered = true
-  else if (kind === 'fail' || kind === 'warn' || kind === 'info' || kind === 'no_warn' || kind === 'no_info') {
+  else if (
+    kind === 'fail' ||
+    kind === 'warn' ||
+    kind === 'info' ||
+    kind === 'no_warn' ||
+    kind === 'no_info'
+  ) {
     if (kind === 'fail') into.fail = true
     into.messages.push({ kind, test: matcherOf(m[2]!), say: line })
   }
@@ -149,7 +165,18 @@ const readEval = (head: string, body: readonly string[], line: number): EvalComm
     }
   }
   const range = m[2] === 'range' ? { toAt: time(m[5]!), step: time(m[6]!) } : null
-  return { kind: 'eval', line, expr: m[7]!, at: time(range ? m[4]! : m[3]!), range, expect, rows, scalar, text, times }
+  return {
+    kind: 'eval',
+    line,
+    expr: m[7]!,
+    at: time(range ? m[4]! : m[3]!),
+    range,
+    expect,
+    rows,
+    scalar,
+    text,
+    times,
+  }
 }
 
 /** Reads a script into commands. Lines of a block are indented; `#` begins a comment. */
@@ -181,7 +208,10 @@ export const readScript = (script: string): Command[] => {
 const close = (a: number, b: number): boolean => {
   if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b)
   if (a === b) return true
-  return Math.abs(a - b) <= 1e-6 * Math.min(Math.abs(a) + Math.abs(b), Number.MAX_VALUE) || Math.abs(a - b) < 1e-300
+  return (
+    Math.abs(a - b) <= 1e-6 * Math.min(Math.abs(a) + Math.abs(b), Number.MAX_VALUE) ||
+    Math.abs(a - b) < 1e-300
+  )
 }
 
 const flat = (value: Value): { labels: Labels; at: number[]; values: number[] }[] => {
@@ -205,7 +235,8 @@ const show = (value: Value): string =>
 
 const compare = (command: EvalCommand, value: Value): string | null => {
   const { rows, expect } = command
-  if (command.text !== null) return value.kind === 'string' && value.value === command.text ? null : 'another string'
+  if (command.text !== null)
+    return value.kind === 'string' && value.value === command.text ? null : 'another string'
   if (command.scalar !== null)
     return value.kind === 'scalar' && close(value.value, command.scalar) ? null : `expected ${command.scalar}`
   const got = flat(value)
@@ -214,11 +245,14 @@ const compare = (command: EvalCommand, value: Value): string | null => {
   if (byKey.size !== got.length) return 'the same labels come twice'
   for (const [i, row] of rows.entries()) {
     const found = expect.ordered ? got[i]! : byKey.get(labelsKey(row.labels))
-    if (!found || labelsKey(found.labels) !== labelsKey(row.labels)) return `no ${printLabels(row.labels)}${expect.ordered ? ` at place ${i}` : ''}`
+    if (!found || labelsKey(found.labels) !== labelsKey(row.labels))
+      return `no ${printLabels(row.labels)}${expect.ordered ? ` at place ${i}` : ''}`
     const wanted: { at: number; value: number }[] = []
     row.values.forEach((v, t) => {
       if (v === null || v === 'stale') return
-      const grid = command.times ?? (command.range ? { at: command.at, step: command.range.step } : { at: command.at, step: 0 })
+      const grid =
+        command.times ??
+        (command.range ? { at: command.at, step: command.range.step } : { at: command.at, step: 0 })
       wanted.push({ at: grid.at + t * grid.step, value: v })
     })
     if (value.kind === 'matrix' && !command.range && !command.times) {
@@ -227,7 +261,8 @@ const compare = (command: EvalCommand, value: Value): string | null => {
         return `${printLabels(row.labels)} differs`
       continue
     }
-    if (found.values.length !== wanted.length) return `${printLabels(row.labels)}: expected ${wanted.length} points, got ${found.values.length}`
+    if (found.values.length !== wanted.length)
+      return `${printLabels(row.labels)}: expected ${wanted.length} points, got ${found.values.length}`
     for (const [t, w] of wanted.entries())
       if (w.at !== found.at[t] || !close(w.value, found.values[t]!))
         return `${printLabels(row.labels)}: expected ${w.value} at ${w.at}, got ${found.values[t]} at ${found.at[t]}`
@@ -239,7 +274,8 @@ const notesWrong = (expect: Expectations, answer: Answer): string | null => {
   for (const { kind, test, say } of expect.messages) {
     if (kind === 'fail') continue
     const notes = kind.endsWith('warn') ? answer.warnings : answer.infos
-    if (kind.startsWith('no_') ? notes.length > 0 : !notes.some(test)) return `${say}: got ${JSON.stringify(notes)}`
+    if (kind.startsWith('no_') ? notes.length > 0 : !notes.some(test))
+      return `${say}: got ${JSON.stringify(notes)}`
   }
   return null
 }
@@ -253,7 +289,11 @@ export const runEval = async (command: EvalCommand, querier: Querier): Promise<s
     answer = command.range
       ? await querier.range(
           command.expr,
-          { fromAt: instant(command.at), toAt: instant(command.range.toAt), step: duration(command.range.step) },
+          {
+            fromAt: instant(command.at),
+            toAt: instant(command.range.toAt),
+            step: duration(command.range.step),
+          },
           signal,
         )
       : await querier.instant(command.expr, instant(command.at), signal)
@@ -279,7 +319,9 @@ export const runScript = async (
     if (command.kind === 'clear') await store.clear()
     else if (command.kind === 'load')
       for (const { labels, values } of command.rows) {
-        const samples = values.flatMap((value, i): Sample[] => (value === null ? [] : [{ at: i * command.step, value }]))
+        const samples = values.flatMap((value, i): Sample[] =>
+          value === null ? [] : [{ at: i * command.step, value }],
+        )
         await store.add(labels, samples)
       }
     else {

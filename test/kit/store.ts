@@ -45,7 +45,7 @@ let databases = 0
 /** A store in a fresh database of an engine. */
 export const testStore = async (
   engine: Pick<Engine, 'url' | 'credentials'>,
-  options: { table?: SeriesTable; database?: string } = {},
+  options: { table?: SeriesTable; database?: string; metricsFor?: string } = {},
 ): Promise<{ store: Store; table: SeriesTable; database: string }> => {
   const table = options.table ?? new SeriesTable(1_000_000)
   const database = options.database ?? `test_${process.pid}_${++databases}`
@@ -58,7 +58,7 @@ export const testStore = async (
     clock: systemClock,
     log: silentLogger(),
     metrics: fakeMetrics(),
-    retention: retentionSchema.parse({ metrics: '10y', events: '10y', costs: '10y' }),
+    retention: retentionSchema.parse({ metrics: options.metricsFor ?? '10y', events: '10y', costs: '10y' }),
   })
   await store.migrate(new AbortController().signal)
   return { store, table, database }

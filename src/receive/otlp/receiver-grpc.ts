@@ -54,7 +54,7 @@ export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): strin
   let bound = ''
 
   const take = async (call: ServerUnaryCall<Buffer, Buffer>): Promise<Buffer> => {
-    if (authenticate(headersOf(call.metadata)) === null)
+    if (authenticate(headersOf(call)) === null)
       throw new AppError('unauthorized', 'a bearer token that may write is needed: metadata authorization')
     const gone = new AbortController()
     call.on('cancelled', () => gone.abort(new AppError('canceled', 'the client went away')))
@@ -128,10 +128,16 @@ const shutDown = (server: Server, clock: Clock): Promise<void> =>
     })
   })
 
-const headersOf = (metadata: Metadata): Record<string, string> => {
+/** The call's headers, with what only the connection knows: `:authority`, and the peer's address as `x-peer-address` whatever the client says. */
+const headersOf = (call: ServerUnaryCall<Buffer, Buffer>): Record<string, string> => {
   const out: Record<string, string> = {}
-  for (const [name, value] of Object.entries(metadata.getMap())) out[name] = value.toString()
-  return out
+  for (const [name, value] of Object.entries(call.metadata.getMap())) out[name] = value.toString()
+  const peer = call.getPeer()
+  return {
+    ...out,
+    ':authority': call.getHost(),
+    'x-peer-address': peer.slice(0, peer.lastIndexOf(':')).replace(/^\[|\]$/g, ''),
+  }
 }
 
 /** The status of an error, with google.rpc.Status in its details so that clients find the RetryInfo. */
