@@ -165,7 +165,9 @@ class NewerRows {
   /** About how many samples `series` of them have. */
   samples(series: number): number {
     const recent = this.#recent
-    return recent ? Math.ceil(recent.at.length * Math.min(1, series / recent.labels.length)) : 0
+    if (!recent) return 0
+    // A little more, because growing by one sample costs twice the memory of all.
+    return Math.ceil(recent.at.length * Math.min(1, (series * 1.1) / recent.labels.length)) + 64
   }
 
   #own(labels: Labels): Labels | null {

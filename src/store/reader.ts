@@ -10,7 +10,16 @@ import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, readError, type Settings } from './connection.ts'
 import { type Block, NativeReader, trailingError } from './native.ts'
-import { type Conflict, lowWord, SliceBuilder, type SliceForm, settle, widthsOf } from './slice-builder.ts'
+import {
+  type Conflict,
+  lowWord,
+  SliceBuilder,
+  type SliceForm,
+  type SliceMemory,
+  settle,
+  sliceMemory,
+  widthsOf,
+} from './slice-builder.ts'
 
 export interface ReaderDeps {
   readonly connection: Connection
@@ -26,6 +35,8 @@ export interface ReaderDeps {
 /** Rows a slice is meant to have, when series have a sample every 15 s. */
 const sliceRows = 1_500_000
 const usualInterval = 15_000
+/** Rows that memory kept between slices has at most. */
+const mostSpare = sliceRows * 1.2
 /** Most ids one statement names. */
 const idsAtOnce = 5000
 /** From here on the last sample of each series is picked by the engine. */
@@ -63,6 +74,8 @@ const idOrder = (table: SeriesTable) => {
 class Reader implements SeriesReader {
   readonly #deps: ReaderDeps
   #free: number
+  /** Memory of a slice that was read, for the next one: large queries would else make garbage by the hundred megabytes. */
+  #spare: SliceMemory | null = null
   readonly #waiting: (() => void)[] = []
 
   constructor(deps: ReaderDeps) {
@@ -164,6 +177,15 @@ class Reader implements SeriesReader {
     else this.#free++
   }
 
+  /** Memory for the rows that so many series are likely to have. */
+  #takeMemory(plan: Scan, series: number): SliceMemory {
+    const rows = Math.ceil(series * perSeries(plan) * 1.1) + 16
+    const spare = this.#spare
+    if (!spare || spare.at.length < rows) return sliceMemory(rows)
+    this.#spare = null
+    return spare
+  }
+
   async #slice(
     plan: Scan,
     refs: readonly SeriesRef[],
@@ -173,12 +195,7 @@ class Reader implements SeriesReader {
     await this.#turn(signal)
     try {
       const form = formOf(plan)
-      const builder = new SliceBuilder(
-        this.#deps.table,
-        refs,
-        form,
-        Math.ceil(refs.length * perSeries(plan) * 1.1) + 16,
-      )
+      const builder = new SliceBuilder(this.#deps.table, refs, form, this.#takeMemory(plan, refs.length))
       let before = 0
       for await (const block of this.#blocks(this.#sql(plan, refs, form), signal, widthsOf(form))) {
         builder.add(block)
@@ -191,6 +208,9 @@ class Reader implements SeriesReader {
           )
       }
       const { columns, refs: found, conflicts } = builder.build()
+      const { memory } = builder
+      if (memory.at.length <= mostSpare && memory.at.length > (this.#spare?.at.length ?? 0))
+        this.#spare = memory
       if (conflicts.length > 0) await this.#settle(columns, found, conflicts, signal)
       return columns
     } finally {

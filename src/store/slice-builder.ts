@@ -30,6 +30,17 @@ export const widthsOf = ({ narrow }: SliceForm): readonly number[] => [4, narrow
 /** The low word of a series' id: series that share one may not share a slice. */
 export const lowWord = (table: SeriesTable, ref: SeriesRef): number => table.idWords[ref * 2]!
 
+/** Where rows are gathered; may be used again for the next slice. */
+export interface SliceMemory {
+  readonly at: Float64Array<ArrayBuffer>
+  readonly value: Float64Array<ArrayBuffer>
+}
+
+export const sliceMemory = (rows: number): SliceMemory => ({
+  at: new Float64Array(rows),
+  value: new Float64Array(rows),
+})
+
 export class SliceBuilder {
   readonly #table: SeriesTable
   readonly #form: SliceForm
@@ -46,13 +57,13 @@ export class SliceBuilder {
 
   /**
    * @param refs series that differ in the low words of their ids
-   * @param rows how many there will be, as far as one can tell
+   * @param memory nobody else's until this is built; it grows when there are more rows
    */
-  constructor(table: SeriesTable, refs: readonly SeriesRef[], form: SliceForm, rows = 1024) {
+  constructor(table: SeriesTable, refs: readonly SeriesRef[], form: SliceForm, memory = sliceMemory(1024)) {
     this.#table = table
     this.#form = form
-    this.#at = new Float64Array(rows)
-    this.#value = new Float64Array(rows)
+    this.#at = memory.at
+    this.#value = memory.value
     this.#refs = refs
     this.#counts = new Uint32Array(refs.length)
     refs.forEach((ref, place) => {
@@ -62,6 +73,9 @@ export class SliceBuilder {
 
   get rows(): number {
     return this.#rows
+  }
+  get memory(): SliceMemory {
+    return { at: this.#at, value: this.#value }
   }
 
   /** Takes a block of (low word of the id, time, value); rows of series that were not asked for fall away. */
