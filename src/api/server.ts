@@ -24,6 +24,8 @@ export interface HttpServerDeps {
   readonly listen: string
   readonly routes: (app: Hono<Env>) => void
   readonly authenticate: Authenticate
+  /** An error in the form of the protocol that is spoken under a path; left out: text. */
+  readonly refuse?: (error: AppError, path: string) => Response
   readonly log: Logger
 }
 
@@ -59,17 +61,23 @@ export const createHttpServer = ({
   listen,
   routes,
   authenticate,
+  refuse = plainError,
   log,
 }: HttpServerDeps): Service & { address(): string } => {
   const { host, port } = splitAddress(listen)
   const app = new Hono<Env>()
+  app.use(async (c, next) => {
+    await next()
+    // The rest of such a body is not read, and so no other request can follow it.
+    if (c.res.status === 413) c.header('connection', 'close')
+  })
   app.use(checked(authenticate))
-  app.onError((thrown) => {
+  app.onError((thrown, c) => {
     const error = asAppError(thrown)
     if (error.code === 'internal') log.error({ err: thrown, server: name }, 'request failed')
-    return plainError(error)
+    return refuse(error, c.req.path)
   })
-  app.notFound((c) => plainError(new AppError('not_found', `nothing at ${c.req.path}`)))
+  app.notFound((c) => refuse(new AppError('not_found', `nothing at ${c.req.path}`), c.req.path))
   routes(app)
   const server = createAdaptorServer({ fetch: app.fetch })
   let address = ''

@@ -88,7 +88,10 @@ const listenSchema = z
     otlp_grpc: address.default('127.0.0.1:4317'),
     clickhouse: address.default('127.0.0.1:8123'),
     /** How people reach this Airboss: stands in pages and links. */
-    external_url: z.url().optional(),
+    external_url: z
+      .url()
+      .transform((url) => url.replace(/\/+$/, ''))
+      .optional(),
   })
   .prefault({})
 

@@ -1,10 +1,14 @@
 // Show: the addresses people and programs come to.
 import { createAlertmanagerApi } from '../api/alertmanager/alertmanager-api.ts'
-import { mount } from '../api/mount.ts'
+import { mount, plainError } from '../api/mount.ts'
 import { createOncallApi } from '../api/oncall/oncall-api.ts'
+import { opsError } from '../api/ops/ops-api.ts'
+import { errorResponse } from '../api/prometheus/encode.ts'
 import { prometheusRoutes } from '../api/prometheus/routes.ts'
 import { type Authenticate, createHttpServer, splitAddress } from '../api/server.ts'
+import { consoleRoutes } from '../console/routes.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
+import type { AppError } from '../lib/errors.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Querier } from '../model/ports/querier.ts'
@@ -15,7 +19,9 @@ import { version } from './package-root.ts'
 import type { Reload } from './reload.ts'
 import type { Access } from './wire-access.ts'
 import type { Act } from './wire-act.ts'
+import { wireConsole } from './wire-console.ts'
 import type { Keep } from './wire-keep.ts'
+import { wireOps } from './wire-ops.ts'
 import type { Events, Receive } from './wire-receive.ts'
 import type { Tell } from './wire-tell.ts'
 
@@ -63,6 +69,15 @@ const prometheusDoors = (context: Context, { keep, querier, tell, receive, reloa
   retention: formatDuration(context.settings.config.storage.retention.metrics),
 })
 
+/** What is refused before a surface sees it (who asks, where from) is still said in that surface's own form. */
+const refuse = (error: AppError, path: string): Response => {
+  if (path.startsWith('/api/ops/')) return opsError(error)
+  if (path.startsWith('/api/v1/') && !path.startsWith('/api/v1/write') && !path.startsWith('/api/v1/otlp'))
+    return errorResponse(error)
+  if (path.startsWith('/api/v2/')) return Response.json(error.message, { status: error.status })
+  return plainError(error)
+}
+
 /** The console's and the APIs' server. */
 const mainServer = (context: Context, parts: ShowParts, authenticate: Authenticate) => {
   const { clock, log, metrics, settings } = context
@@ -73,6 +88,7 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
     name: 'http',
     listen: settings.config.listen.http,
     authenticate,
+    refuse,
     log,
     routes: (app) => {
       app.use(async (c, next) => {
@@ -91,8 +107,10 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
       app.post('/api/ops/v1/events', mount(events))
       app.post('/api/ops/v1/costs', mount(receive.costs))
       app.route('/', createOncallApi({ oncall: tell.oncall, log, actorOf }))
+      app.route('/', wireOps(context, parts))
       app.route('/', createAlertmanagerApi({ alerts: tell.alerts, clock, log, actorOf, version }))
       prometheusRoutes(app, prometheusDoors(context, parts))
+      app.route('/', consoleRoutes(wireConsole(context, parts, actorOf)))
     },
   })
 }

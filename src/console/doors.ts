@@ -4,7 +4,9 @@ import type { Logger } from '../lib/log.ts'
 import type { Instant } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Metadata } from '../model/batch.ts'
+import type { AlertManager } from '../model/ports/alert-manager.ts'
 import type { LedgerVersion } from '../model/ports/ledger.ts'
+import type { OnCall } from '../model/ports/on-call.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesIndex } from '../model/ports/series-index.ts'
 import type { RuleGroupState } from '../model/rule-group.ts'
@@ -12,11 +14,9 @@ import type {
   ActionsView,
   BudgetView,
   DecisionView,
-  EscalationView,
   FleetView,
-  IngestView,
+  KeepView,
   RolloutView,
-  RoutedAlertView,
   ScaleView,
   TargetView,
 } from '../model/views.ts'
@@ -25,23 +25,19 @@ export interface ConsoleDoors {
   readonly clock: Clock
   readonly log: Logger
   readonly version: string
-  /** What this installation calls itself, shown in the corner. */
+  /** What this installation calls itself, shown in the rail's foot. */
   readonly name: string
+  /** Where made things (the editor's bundle) are kept; may be emptied at any time. */
+  readonly cacheDir: string
+  readonly actorOf: (request: Request) => Actor
   readonly querier: Querier
   readonly index: SeriesIndex
   readonly metadata: (metric: string) => Metadata | undefined
   /** When the newest sample was taken in; null before the first. */
   readonly newestAt: () => Instant | null
   readonly ruleGroups: () => readonly RuleGroupState[]
-  readonly alerts: () => readonly RoutedAlertView[]
-  readonly silence: (
-    matchers: Readonly<Record<string, string>>,
-    length: number,
-    by: Actor,
-    why: string,
-  ) => Promise<string>
-  readonly escalations: () => readonly EscalationView[]
-  readonly acknowledge: (escalation: string, by: Actor) => Promise<void>
+  readonly alerts: AlertManager
+  readonly oncall: OnCall
   readonly decisions: (most: number) => readonly DecisionView[]
   readonly approve: (action: string, by: Actor, why: string) => Promise<void>
   readonly actions: () => ActionsView
@@ -52,6 +48,6 @@ export interface ConsoleDoors {
   readonly scalers: () => readonly ScaleView[]
   readonly budgets: () => readonly BudgetView[]
   readonly targets: () => readonly TargetView[]
-  readonly ingest: () => IngestView
+  readonly keep: () => KeepView
   readonly history: (most: number) => readonly LedgerVersion[]
 }

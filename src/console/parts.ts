@@ -1,8 +1,9 @@
 // The pieces every page is made of: states, times, sparklines, plots, panels. Each is a function from data to HTML.
 import { html, raw } from 'hono/html'
 import { type Instant, iso } from '../lib/time.ts'
-import { ago, clockSeconds, clockText, dayText, type Unit, unknown, write } from './format.ts'
+import { ago, clockSeconds, clockText, dayText, length, type Unit, unknown, write } from './format.ts'
 
+export { raw }
 export type Html = ReturnType<typeof html>
 
 /** Shape, word, colour, in that order of trust; `pending` waits for time, `held` for a person. */
@@ -25,8 +26,21 @@ export const state = (s: State, word: string = words[s]): Html =>
   html`<span class="state ${s}">${icon(`s-${s}`)}${word ? html`<span>${word}</span>` : html`<span class="sr">${words[s]}</span>`}</span>`
 
 /** Relative first, absolute on hover; the machine-readable form always in UTC. The page's script keeps it running, in the viewer's zone. */
-export const time = (at: Instant, now: Instant, form: 'ago' | 'clock' | 'seconds' = 'ago'): Html => {
-  const text = form === 'ago' ? ago(at, now) : form === 'clock' ? clockText(at) : clockSeconds(at)
+export const time = (
+  at: Instant,
+  now: Instant,
+  form: 'ago' | 'age' | 'until' | 'clock' | 'seconds' = 'ago',
+): Html => {
+  const text =
+    form === 'ago'
+      ? ago(at, now)
+      : form === 'age'
+        ? length(Math.max(0, now - at))
+        : form === 'until'
+          ? length(Math.max(0, at - now))
+          : form === 'clock'
+            ? clockText(at)
+            : clockSeconds(at)
   return html`<time datetime="${iso(at)}" data-form="${form}" title="${dayText(at)} ${clockSeconds(at)}">${text}</time>`
 }
 
@@ -85,6 +99,8 @@ export interface PlotSpec {
   readonly t: readonly number[]
   readonly series: readonly PlotSeries[]
   readonly unit: Unit
+  /** Behind every number: a unit that is not ours, or `/s`. */
+  readonly suffix?: string
   readonly height: number
   readonly from?: number
   readonly to?: number
@@ -104,7 +120,7 @@ const numbers = (spec: PlotSpec): Html => {
     .reverse()
   return html`<details class="numbers"><summary>Numbers</summary><div class="scroll" tabindex="0"><table><thead><tr><th scope="col">Time</th>${spec.series.map((s) => html`<th scope="col" class="r">${s.label}</th>`)}</tr></thead><tbody>${rows.map(
     ({ t, i }) =>
-      html`<tr><th scope="row" class="num">${clockText((t * 1000) as Instant)}</th>${spec.series.map((s) => html`<td class="r num">${s.values[i] === null || s.values[i] === undefined ? unknown : write[spec.unit](s.values[i])}</td>`)}</tr>`,
+      html`<tr><th scope="row" class="num">${clockText((t * 1000) as Instant)}</th>${spec.series.map((s) => html`<td class="r num">${s.values[i] === null || s.values[i] === undefined ? unknown : `${write[spec.unit](s.values[i])}${spec.suffix ?? ''}`}</td>`)}</tr>`,
   )}</tbody></table></div></details>`
 }
 
@@ -139,7 +155,7 @@ export const panel = (
   html`<section class="panel ${options.cls ?? ''}" id="${id}" data-fragment aria-labelledby="${id}-h"><div class="panel-head"><h2 id="${id}-h">${title}</h2>${options.aside ? html`<span class="aside">${options.aside}</span>` : ''}${options.more ?? ''}</div>${body}</section>`
 
 /** The good news, how it is known, and one next step. */
-export const empty = (news: string, how: string, next: Html | string = ''): Html =>
+export const empty = (news: string, how: Html | string, next: Html | string = ''): Html =>
   html`<div class="empty"><b>${news}</b>${how}${next ? html`<div class="acts">${next}</div>` : ''}</div>`
 
 /** What failed, what still holds, what to do. */

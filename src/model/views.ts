@@ -16,109 +16,79 @@ export interface TargetView {
   readonly scrapeTimeout: Duration
 }
 
-/** An alert as the routing stage holds it. */
-export interface RoutedAlertView {
-  readonly fingerprint: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly annotations: Readonly<Record<string, string>>
-  readonly startsAt: Instant
-  readonly endsAt: Instant
-  readonly state: 'unprocessed' | 'active' | 'suppressed'
-  readonly silencedBy: readonly string[]
-  readonly inhibitedBy: readonly string[]
-  readonly receivers: readonly string[]
-}
-
-/** A running or ended escalation. */
-export interface EscalationView {
-  readonly id: string
-  readonly policy: string
-  readonly summary: string
-  readonly state: 'paging' | 'acknowledged' | 'resolved' | 'exhausted'
-  readonly startedAt: Instant
-  readonly acknowledgedBy: string
-  readonly acknowledgedAt: Instant | null
-  /** Who was paged, in order, and at which step. */
-  readonly pages: readonly {
-    readonly user: string
-    readonly step: number
-    readonly at: Instant
-    readonly outcome: string
-  }[]
-  /** Who is next and when; null when nobody is. */
-  readonly next: { readonly users: readonly string[]; readonly at: Instant } | null
-}
-
 export interface DecisionView {
   readonly decision: Decision
-  /** What became of its action. */
-  readonly status: 'none' | 'asked' | 'held' | 'doing' | 'done' | 'failed'
+  /** What became of its action; `none` where it asks for nothing. */
+  readonly status: 'none' | 'asked' | 'held' | 'doing' | 'done' | 'failed' | 'superseded' | 'expired'
+  /** What was answered, or why it waits. */
   readonly detail: string
   /** Whether a person's approval would let it go on. */
   readonly approvable: boolean
-  readonly by: string
+  readonly approval: { readonly by: string; readonly why: string } | null
 }
 
 export interface ActionsView {
   readonly mode: 'dry_run' | 'live'
   /** Set while the big red switch is thrown. */
-  readonly stopped: { readonly by: string; readonly why: string; readonly at: Instant } | null
+  readonly stopped: { readonly by: string; readonly why: string } | null
 }
 
 export interface RolloutView {
   readonly agent: string
   readonly version: string
   readonly baseline: string
-  readonly state: 'watching' | 'promoted' | 'rolled_back' | 'held'
+  readonly phase: 'watching' | 'held' | 'promoted' | 'rolled_back'
   readonly startedAt: Instant
+  /** '' before the first look. */
+  readonly outcome: 'pass' | 'marginal' | 'fail' | 'nodata' | ''
   readonly reason: string
-  readonly lastLookAt: Instant | null
-  readonly metrics: readonly { readonly name: string; readonly verdict: string; readonly reason: string }[]
+  readonly lookedAt: Instant | null
+  /** When it may be promoted at the earliest. */
+  readonly dueAt: Instant
 }
 
 export interface ScaleView {
   readonly name: string
-  readonly current: number | null
-  readonly desired: number | null
+  readonly agent: string
   readonly min: number
   readonly max: number
+  /** Null when it could not be told. */
+  readonly current: number | null
+  readonly desired: number | null
   readonly reason: string
-  readonly lastLookAt: Instant | null
+  readonly status: 'steady' | 'scaling' | 'held' | 'waiting'
+  readonly checkedAt: Instant | null
 }
 
 export interface BudgetView {
   readonly name: string
-  readonly period: 'daily' | 'monthly' | 'annual'
-  readonly amountUsd: number
-  /** Null while it cannot be known. */
-  readonly spentUsd: number | null
-  readonly projectedUsd: number | null
-  readonly periodFromAt: Instant
-  readonly periodToAt: Instant
-  readonly crossed: readonly number[]
+  readonly amount: number
+  readonly period: string
+  /** Null before it was first added up. */
+  readonly spent: number | null
+  /** Null while too little of the period has passed. */
+  readonly projected: number | null
+  /** Why the last look failed, '' when it did not. */
+  readonly problem: string
 }
 
 export interface FleetView {
   readonly deployment: Deployment
-  readonly declaredAt: Instant | null
+  readonly declaredAt: Instant
+  /** Dependencies that are missing or do not fit, in words. */
   readonly problems: readonly string[]
 }
 
-export interface IngestSourceView {
-  readonly name: string
-  readonly samplesPerSecond: number
-  readonly lastAt: Instant | null
-  readonly rejected: number
-  readonly problem: string
-}
-export interface IngestView {
-  readonly sources: readonly IngestSourceView[]
+/** What keeps the data: the write-ahead log, the head, and ClickHouse behind them. */
+export interface KeepView {
   readonly logBytes: number
   readonly logMaxBytes: number
+  readonly pendingRows: number
+  readonly headSeries: number
+  readonly headSamples: number
+  readonly headBytes: number
   readonly series: number
   readonly seriesLimit: number
-  /** Whether ClickHouse answers. */
-  readonly storeUp: boolean
+  /** Why ClickHouse does not answer; '' while it does. */
   readonly storeError: string
-  readonly rulesLate: number
 }

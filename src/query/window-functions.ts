@@ -37,6 +37,8 @@ const resets: PerWindow = ({ value }, lo, hi) => {
 
 const medianDistance: PerWindow = ({ value }, lo, hi) => {
   const copy = value.slice(lo, hi)
+  // One NaN leaves the median undefined.
+  if (copy.some(Number.isNaN)) return Number.NaN
   const median = quantileOf(0.5, copy)
   for (let i = 0; i < copy.length; i++) copy[i] = Math.abs(copy[i]! - median)
   return quantileOf(0.5, copy)

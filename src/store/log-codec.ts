@@ -242,27 +242,41 @@ export const rowsOf = (batch: Batch): number =>
 export const bytesOf = (batch: Batch): number =>
   96 + batch.ref.length * 20 + batch.metadata.length * 160 + (batch.events.length + batch.costs.length) * 320
 
-/** Batches as one, rows in the order given. */
-export const mergeBatches = (batches: readonly Batch[]): Batch => {
-  if (batches.length === 1) return batches[0]!
-  const n = batches.reduce((sum, b) => sum + b.ref.length, 0)
-  const ref = new Uint32Array(n)
-  const at = new Float64Array(n)
-  const value = new Float64Array(n)
-  let from = 0
-  for (const b of batches) {
-    ref.set(b.ref, from)
-    at.set(b.at, from)
-    value.set(b.value, from)
-    from += b.ref.length
+/** Rows whose memory is kept for the next merge. */
+const mostKept = 1 << 20
+
+/**
+ * Makes one batch of several, rows in the order given. Its columns are written over by the next call: fresh ones for every range would be
+ * megabytes of garbage a second.
+ */
+export const createMerger = (): ((batches: readonly Batch[]) => Batch) => {
+  let kept = { ref: new Uint32Array(0), at: new Float64Array(0), value: new Float64Array(0) }
+  const columns = (n: number): typeof kept => {
+    if (n <= kept.ref.length) return kept
+    const size = n > mostKept ? n : Math.min(mostKept, Math.max(n, kept.ref.length * 2))
+    const wider = { ref: new Uint32Array(size), at: new Float64Array(size), value: new Float64Array(size) }
+    if (size <= mostKept) kept = wider
+    return wider
   }
-  return {
-    ref,
-    at,
-    value,
-    metadata: batches.flatMap((b) => b.metadata),
-    events: batches.flatMap((b) => b.events),
-    costs: batches.flatMap((b) => b.costs),
+  return (batches) => {
+    if (batches.length === 1) return batches[0]!
+    const n = batches.reduce((sum, b) => sum + b.ref.length, 0)
+    const { ref, at, value } = columns(n)
+    let from = 0
+    for (const b of batches) {
+      ref.set(b.ref, from)
+      at.set(b.at, from)
+      value.set(b.value, from)
+      from += b.ref.length
+    }
+    return {
+      ref: ref.subarray(0, n),
+      at: at.subarray(0, n),
+      value: value.subarray(0, n),
+      metadata: batches.flatMap((b) => b.metadata),
+      events: batches.flatMap((b) => b.events),
+      costs: batches.flatMap((b) => b.costs),
+    }
   }
 }
 

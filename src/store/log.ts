@@ -8,7 +8,7 @@ import { readSnapshot, writeSnapshot } from '../lib/snapshot-file.ts'
 import { type Duration, duration, type Instant, instant, second } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import { RangeStore } from './log-bisect.ts'
-import { BatchEncoder, bytesOf, mergeBatches, noteRecord, recordKinds, rowsOf, spanOf } from './log-codec.ts'
+import { BatchEncoder, bytesOf, noteRecord, recordKinds, rowsOf, spanOf } from './log-codec.ts'
 import type { LogOptions, LogStats, Pending, WriteLog } from './log-options.ts'
 import {
   type CheckpointNote,
@@ -289,7 +289,7 @@ class RangeLog implements WriteLog {
       const { seal } = range
       const batches = range.batches ?? (await readRange(journal, this.#o.table, seal))
       const token = `${this.#uuid}-${seal.from}-${seal.to}-${seal.nonce}`
-      await this.#store.store(mergeBatches(batches), token, this.#stop.signal)
+      await this.#store.store(batches, token, this.#stop.signal)
       this.#stored.add(seal.rows)
       this.#ranges.shift()
       this.#rangeBytes -= range.bytes

@@ -39,7 +39,13 @@ const readerOf = (all: SeriesColumns): SeriesReader => ({
 
 const median = (times: number[]): number => times.sort((a, b) => a - b)[times.length >> 1]!
 
-const time = async (name: string, all: SeriesColumns, expr: string, aim: string, range?: { hours: number; step: number }) => {
+const time = async (
+  name: string,
+  all: SeriesColumns,
+  expr: string,
+  aim: string,
+  range?: { hours: number; step: number },
+) => {
   const querier = createQuerier({
     reader: readerOf(all),
     clock: systemClock,
@@ -53,7 +59,11 @@ const time = async (name: string, all: SeriesColumns, expr: string, aim: string,
     range
       ? querier.range(
           expr,
-          { fromAt: instant(endAt - range.hours * 3_600_000), toAt: instant(endAt), step: duration(range.step) },
+          {
+            fromAt: instant(endAt - range.hours * 3_600_000),
+            toAt: instant(endAt),
+            step: duration(range.step),
+          },
           signal,
         )
       : querier.instant(expr, instant(endAt), signal)
@@ -68,7 +78,9 @@ const time = async (name: string, all: SeriesColumns, expr: string, aim: string,
     await once()
     times.push(performance.now() - begunAt)
   }
-  console.log(`${name.padEnd(58)} ${median(times).toFixed(2).padStart(9)} ms   aim ${aim.padEnd(14)} rows ${rows}`)
+  console.log(
+    `${name.padEnd(58)} ${median(times).toFixed(2).padStart(9)} ms   aim ${aim.padEnd(14)} rows ${rows}`,
+  )
 }
 
 const tenThousand = columns(10_000, 41)
@@ -76,8 +88,18 @@ const hundredThousand = columns(100_000, 41)
 const dayOfOne = columns(1, 5800)
 const dayOfThousand = columns(1000, 5800)
 
-await time('instant sum by (x) (rate(m[5m])), 10k series x 41', tenThousand, 'sum by (x) (rate(m_total[5m]))', '<= 3-5 ms')
-await time('instant sum by (x) (rate(m[5m])), 100k series x 41', hundredThousand, 'sum by (x) (rate(m_total[5m]))', '-')
+await time(
+  'instant sum by (x) (rate(m[5m])), 10k series x 41',
+  tenThousand,
+  'sum by (x) (rate(m_total[5m]))',
+  '<= 3-5 ms',
+)
+await time(
+  'instant sum by (x) (rate(m[5m])), 100k series x 41',
+  hundredThousand,
+  'sum by (x) (rate(m_total[5m]))',
+  '-',
+)
 await time('instant rate(m[5m]), 10k series x 41', tenThousand, 'rate(m_total[5m])', '-')
 await time('instant m > c, 100k series', hundredThousand, 'm_total > 100190', '<= 5 ms')
 await time('instant m > bool c, 100k series', hundredThousand, 'm_total > bool 100190', '-')
@@ -86,8 +108,32 @@ await time('instant a / b, 10k series', tenThousand, 'rate(m_total[5m]) / rate(m
 await time('instant topk(5, rate(m[5m])), 10k series', tenThousand, 'topk(5, rate(m_total[5m]))', '-')
 const day = { hours: 24, step: 60_000 }
 await time('range rate(m[5m]), 1 series, day, 1440 steps', dayOfOne, 'rate(m_total[5m])', '<< 1 ms', day)
-await time('range rate(m[5m]), 1000 series, day, 1440 steps', dayOfThousand, 'rate(m_total[5m])', '<< 1 ms each', day)
-await time('range sum by (x) (rate(m[5m])), 1000 series, day', dayOfThousand, 'sum by (x) (rate(m_total[5m]))', '-', day)
-await time('range avg_over_time(m[5m]), 1000 series, day', dayOfThousand, 'avg_over_time(m_total[5m])', '-', day)
-await time('range max_over_time(m[1h]), 1000 series, day', dayOfThousand, 'max_over_time(m_total[1h])', '-', day)
+await time(
+  'range rate(m[5m]), 1000 series, day, 1440 steps',
+  dayOfThousand,
+  'rate(m_total[5m])',
+  '<< 1 ms each',
+  day,
+)
+await time(
+  'range sum by (x) (rate(m[5m])), 1000 series, day',
+  dayOfThousand,
+  'sum by (x) (rate(m_total[5m]))',
+  '-',
+  day,
+)
+await time(
+  'range avg_over_time(m[5m]), 1000 series, day',
+  dayOfThousand,
+  'avg_over_time(m_total[5m])',
+  '-',
+  day,
+)
+await time(
+  'range max_over_time(m[1h]), 1000 series, day',
+  dayOfThousand,
+  'max_over_time(m_total[1h])',
+  '-',
+  day,
+)
 await time('range m, 1000 series, day', dayOfThousand, 'm_total', '-', day)

@@ -1,0 +1,158 @@
+// This machine, and where data comes from: what there is to see from the first minute on.
+import { html } from 'hono/html'
+import { hour } from '../../lib/time.ts'
+import type { Line } from '../ask.ts'
+import { bytes, count, type Unit, write } from '../format.ts'
+import { guarded } from '../guarded.ts'
+import type { PageContext } from '../pages.ts'
+import { empty, type Html, link, type State, spark, state, time } from '../parts.ts'
+
+interface Gauge {
+  readonly name: string
+  readonly expr: string
+  readonly unit: Unit
+  readonly per: string
+  /** From where on it is worth colour. */
+  readonly warn?: number
+  readonly hi?: number
+}
+const own = '{job="airboss"}'
+const inner = 'job="airboss"'
+const gauges: readonly Gauge[] = [
+  {
+    name: 'CPU busy',
+    expr: `1 - sum(rate(system_cpu_time_seconds_total{${inner},cpu_mode="idle"}[2m])) / sum(rate(system_cpu_time_seconds_total${own}[2m]))`,
+    unit: 'ratio',
+    per: '',
+    warn: 0.9,
+    hi: 1,
+  },
+  {
+    name: 'Memory used',
+    expr: `sum(system_memory_usage_bytes{${inner},system_memory_state="used"}) / sum(system_memory_usage_bytes${own})`,
+    unit: 'ratio',
+    per: '',
+    warn: 0.9,
+    hi: 1,
+  },
+  {
+    name: 'Fullest disk',
+    expr: `max(instance:system_filesystem_used:ratio${own})`,
+    unit: 'ratio',
+    per: '',
+    warn: 0.85,
+    hi: 1,
+  },
+  {
+    name: 'Load, 1 min, per CPU',
+    expr: `max(system_cpu_load_average_1m${own}) / max(system_cpu_logical_count${own})`,
+    unit: 'count',
+    per: '',
+    warn: 2,
+  },
+  {
+    name: 'Disk read and write',
+    expr: `sum(rate(system_disk_io_bytes_total${own}[2m]))`,
+    unit: 'bytes',
+    per: '/s',
+  },
+  {
+    name: 'Network in',
+    expr: `sum(rate(system_network_io_bytes_total{${inner},network_io_direction="receive"}[2m]))`,
+    unit: 'bytes',
+    per: '/s',
+  },
+  {
+    name: 'Network out',
+    expr: `sum(rate(system_network_io_bytes_total{${inner},network_io_direction="transmit"}[2m]))`,
+    unit: 'bytes',
+    per: '/s',
+  },
+  { name: 'Airboss itself', expr: `sum(process_resident_memory_bytes${own})`, unit: 'bytes', per: '' },
+]
+
+const lastOf = (line: Line | undefined): number | null =>
+  (line?.values.slice(-3).findLast((v) => v !== null && Number.isFinite(v)) as number | undefined) ?? null
+
+const gaugeCell = (g: Gauge, line: Line | undefined): Html => {
+  const last = lastOf(line)
+  const bad: State = last !== null && g.warn !== undefined && last > g.warn ? 'warn' : 'ok'
+  const said = last === null ? '-' : `${write[g.unit](last)}${g.per}`
+  const options = {
+    label: `${g.name} over the last hour, now ${said}`,
+    lo: 0,
+    tone: bad,
+    ...(g.hi === undefined ? {} : { hi: g.hi }),
+  }
+  return html`<a class="gauge" href="/explore?expr=${encodeURIComponent(g.expr)}&amp;range=1h"><span>${g.name}</span><b class="num ${bad === 'warn' ? 'warn' : ''}">${said}</b>${spark(line?.values ?? [], options)}</a>`
+}
+
+export const machinePanel = (context: PageContext): Promise<Html> =>
+  guarded(context, 'machine', 'This machine', 'Its alerts are looked at all the same.', async () => {
+    const lines = await Promise.all(gauges.map(async (g) => (await context.ask.range(g.expr, hour))[0]))
+    if (lines.every((l) => l === undefined))
+      return {
+        body: empty(
+          'No figures of this machine yet.',
+          'They come every 15 s once collection is on (host.enabled); the first within half a minute.',
+        ),
+      }
+    return {
+      body: html`<div class="gauges">${gauges.map((g, i) => gaugeCell(g, lines[i]))}</div>`,
+      options: { aside: 'the last hour' },
+    }
+  })
+
+const protocols: Readonly<Record<string, string>> = {
+  otlp_http: 'OTLP over HTTP',
+  otlp_grpc: 'OTLP over gRPC',
+  'otlp-http': 'OTLP over HTTP',
+  'otlp-grpc': 'OTLP over gRPC',
+  remote_write: 'Remote write',
+  'remote-write': 'Remote write',
+  scrape: 'Scrape',
+  host: 'This machine',
+}
+export const protocolName = (p: string): string => protocols[p] ?? p
+
+export const keepFacts = ({ doors, picture }: PageContext): Html => {
+  const k = doors.keep()
+  const rules = picture.groups.flatMap((g) => g.rules)
+  return html`<dl class="facts">
+<div><dt>ClickHouse</dt><dd>${k.storeError ? state('warn', 'does not answer') : state('ok', 'answers')}</dd></div>
+<div><dt>Write-ahead log</dt><dd class="num">${bytes(k.logBytes)} of ${bytes(k.logMaxBytes)}</dd></div>
+<div><dt>Rows not yet in ClickHouse</dt><dd class="num">${count(k.pendingRows)}</dd></div>
+<div><dt>Series</dt><dd class="num">${count(k.series)} of ${count(k.seriesLimit)}</dd></div>
+<div><dt>Rules that fail</dt><dd class="num">${picture.broken} of ${rules.length}</dd></div></dl>`
+}
+
+export const ingestPanel = (context: PageContext): Promise<Html> =>
+  guarded(context, 'ingest', 'Ingest', 'What arrives is taken and kept all the same.', async () => {
+    const { ask, picture, doors } = context
+    const [total, perSecond, refused] = await Promise.all([
+      ask.range('sum(rate(airboss_receive_samples_total[2m]))', hour),
+      ask.instant('sum by (protocol) (rate(airboss_receive_samples_total[2m]))'),
+      ask.instant('sum by (protocol) (increase(airboss_receive_refused_total[1d]))'),
+    ])
+    const targets = doors.targets()
+    const down = targets.filter((t) => t.health === 'down')
+    const bad = new Map(refused.map((r) => [r.labels['protocol'], r.value]))
+    const now = lastOf(total[0])
+    const rows = [...perSecond].sort((a, b) => b.value - a.value)
+    return {
+      body: html`<div class="figures two"><div><b class="num">${now === null ? '-' : count(now)}</b><span>samples/s</span>${spark(total[0]?.values ?? [], { label: 'samples a second over the last hour', lo: 0 })}</div><div><b class="num">${picture.newestAt === null ? '-' : time(picture.newestAt, picture.now, 'age')}</b><span>since the newest sample</span></div></div>
+${
+  rows.length > 0
+    ? html`<table class="plain"><thead><tr><th scope="col">Source</th><th scope="col" class="r">Samples/s</th></tr></thead><tbody>${rows.map(
+        (r) => {
+          const protocol = r.labels['protocol'] ?? ''
+          const lost = bad.get(protocol) ?? 0
+          const failing = protocol === 'scrape' && down.length > 0
+          return html`<tr><th scope="row">${state(failing || lost >= 1 ? 'warn' : r.value > 0 ? 'ok' : 'idle', '')} ${protocolName(protocol)}${failing ? html`<span class="note">${down.length} of ${targets.length} targets down</span>` : ''}${lost >= 1 ? html`<span class="note">${count(Math.round(lost))} refused in 24 h</span>` : ''}</th><td class="r num">${count(r.value)}</td></tr>`
+        },
+      )}</tbody></table>`
+    : ''
+}${keepFacts(context)}`,
+      options: { more: link('/ingest', 'Ingest') },
+    }
+  })

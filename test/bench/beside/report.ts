@@ -1,0 +1,68 @@
+// The table and the page `docs/performance.md`.
+import { arch, cpus, platform, release, totalmem } from 'node:os'
+import type { Row } from './measure.ts'
+import { airbossConfig, prometheusConfig } from './peers.ts'
+
+const figure = (value: number): string => {
+  if (value >= 10_000) return `${Math.round(value / 1000)}k`
+  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+}
+const ratio = ({ airboss, prometheus }: Row): string =>
+  prometheus > 0 ? (airboss / prometheus).toFixed(2) : '-'
+
+export const print = (rows: readonly Row[]): void => {
+  for (const row of rows)
+    console.error(
+      `  ${row.what.padEnd(66)} ${figure(row.airboss).padStart(7)} ${figure(row.prometheus).padStart(7)} ${row.unit.padEnd(10)} ${ratio(row)} ${row.aim ?? ''}`,
+    )
+}
+
+const table = (rows: readonly Row[]): string =>
+  [
+    '| what | unit | Airboss | Prometheus | ratio | aim |',
+    '|---|---|--:|--:|--:|---|',
+    ...rows.map(
+      (row) =>
+        `| ${row.what} | ${row.unit} | ${figure(row.airboss)} | ${figure(row.prometheus)} | ${ratio(row)} | ${row.aim ?? ''} |`,
+    ),
+  ].join('\n')
+
+/** The whole page: figures, what they were taken on, how to take them again. */
+export const page = (rows: readonly Row[], version: string): string => `# Performance
+
+Airboss as it is run (\`node src/main.ts serve\`, embedded engine and all) beside ${version} as Debian ships it, in one run on one
+machine, driven over HTTP with the same bytes. Ratios are Airboss / Prometheus. Lower is better but for samples/s.
+
+${table(rows)}
+
+Taken ${new Date().toISOString().slice(0, 10)} on ${cpus().length} × ${cpus()[0]?.model.trim() ?? arch()}, ${(totalmem() / 2 ** 30).toFixed(0)} GB, ${platform()} ${release()}, Node ${process.versions.node}.
+
+## How it is measured
+
+- \`npm run bench\` prints this page; \`npm run bench -- --write\` rewrites it; \`--quick\` takes a minute or so; \`--only ingest\`
+  (\`queries\`, \`rules\`, \`start\`) takes a part. It wants a \`prometheus\` on the path (\`apt-get install prometheus\`).
+- Both get the same requests; the order alternates between rounds; figures are medians. Answers are compared before times are taken, and a run in
+  which they differ fails. Sample times lie off the grid of steps, so that it does not matter that Prometheus 2 closes windows on both sides.
+- CPU is that of every process of a peer: for Airboss the main process and the embedded engine. For remote write it is counted until everything sent can be
+  queried, has left the log for the store, and the peer is at rest.
+- Remote write goes over five connections, each with series of its own, to series met before, with times within the last ten minutes.
+- Queries run over two hours of 10k series, a sample every 15 s, asked one after the other.
+- Rules: half are thresholds on the last value, half sums of rates; each over 500 of the 10k series. The duration is what each says of its group.
+
+Airboss's configuration:
+
+\`\`\`yaml
+${airbossConfig}\`\`\`
+
+Prometheus's, with \`--web.enable-remote-write-receiver\`:
+
+\`\`\`yaml
+${prometheusConfig}\`\`\`
+
+## What is aimed at
+
+Half of Prometheus's CPU for taking samples in, and a fifth of its time for an instant \`sum by (rate)\` over 10k series. Both are held by this page: a change that
+makes either worse says so in its message.
+
+Smaller benches of single rooms: \`node test/bench/head.ts\`, \`query.ts\`, \`receive.ts\`, \`scrape.ts\`, \`store.ts\`.
+`
