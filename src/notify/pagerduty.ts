@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Clock } from '../lib/clock.ts'
 import { durationSchema, fileSecret, type Secret } from '../lib/config.ts'
+import { AppError } from '../lib/errors.ts'
 import type { HttpSend } from '../lib/http.ts'
 import { duration, instant, iso, second } from '../lib/time.ts'
 import type { Notification } from '../model/alert.ts'
@@ -189,9 +190,39 @@ const eventOf = (
   }
 }
 
-/** Throws `bad_data` on a template that cannot be read. */
+const anExample: Notification = {
+  receiver: 'example',
+  groupKey: '{}:{}',
+  status: 'firing',
+  reason: 'first notification',
+  groupLabels: {},
+  commonLabels: {},
+  commonAnnotations: {},
+  routeLabels: {},
+  externalURL: '',
+  truncatedAlerts: 0,
+  alerts: [],
+  at: instant(0),
+}
+
+/** A template that calls one that is not there would be found out by the first page, which it would lose. */
+const tryOut = (compiled: ReturnType<typeof compileAll>): void => {
+  const { fields, details, images, links } = compiled
+  const named = [...details, ...images.flat(), ...links.flat()].map(([, render]) => render)
+  for (const render of [...Object.values(fields), ...named]) {
+    try {
+      render(anExample)
+    } catch (error) {
+      // What an example cannot fill says nothing about real alerts.
+      if (error instanceof AppError && / is not defined$/.test(error.message)) throw error
+    }
+  }
+}
+
+/** Throws `bad_data` on a template that cannot be read, or calls one that is not defined. */
 export const createPagerduty = (config: PagerdutyConfig, deps: PagerdutyDeps): Notifier => {
   const compiled = compileAll(config, deps.templates)
+  tryOut(compiled)
   return {
     notify: async (notification, signal) => {
       try {
