@@ -7,7 +7,7 @@ import type { Logger } from '../lib/log.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Authorizer, Verb } from '../model/ports/authorizer.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
-import { checkHost, checkOrigin, isLoopback } from './hosts.ts'
+import { checkHost, checkOrigin, isLoopback, isLoopbackHost } from './hosts.ts'
 import { mayAs, type Role, roleNames } from './roles.ts'
 
 const shortest = 16
@@ -45,7 +45,7 @@ export const accessSchema = (env: Readonly<Record<string, string | undefined>>) 
         )
         .max(1000)
         .default([]),
-      /** Whoever calls from this machine without a token is an admin. Turn it off behind a proxy on the same machine. */
+      /** Whoever calls from this machine without a token is an admin. Turn it off behind a proxy on the same machine that sends neither its own Host nor X-Forwarded-For. */
       anonymous_loopback: z.boolean().default(true),
       /** Names under which browsers and clients reach this, besides loopback and bare addresses; `*.example.com` and `*` too. */
       hosts: z.array(z.string().min(1)).default([]),
@@ -81,6 +81,8 @@ export interface Credentials {
   readonly remoteAddress: string | undefined
   readonly host: string | undefined
   readonly origin: string | undefined
+  /** Whether a proxy says that it passes the request on for somebody else. */
+  readonly forwarded?: boolean
 }
 
 export interface Access extends Authorizer {
@@ -115,13 +117,15 @@ class TokenAccess implements Access {
     return this.#config.anonymous_loopback
   }
 
-  authenticate({ authorization, remoteAddress, host, origin }: Credentials): Actor | AppError {
+  authenticate({ authorization, remoteAddress, host, origin, forwarded }: Credentials): Actor | AppError {
     const foreign = checkHost(host, this.#config.hosts)
     if (foreign) return this.#refuse('host', new AppError('forbidden', foreign))
     const page = checkOrigin(origin, host)
     if (page) return this.#refuse('origin', new AppError('forbidden', page))
     if (authorization !== undefined) return this.#byToken(authorization)
-    if (this.#config.anonymous_loopback && isLoopback(remoteAddress)) return anonymous
+    // Behind a proxy on this machine everybody seems to come from here: what was asked for by another name, or says so, does not.
+    const here = isLoopback(remoteAddress) && isLoopbackHost(host) && !forwarded
+    if (this.#config.anonymous_loopback && here) return anonymous
     return this.#refuse(
       'no_token',
       new AppError(
