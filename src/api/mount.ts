@@ -11,18 +11,42 @@ export interface Env {
   Variables: { actor: Actor }
 }
 
-/** The whole body, or `too_large` as soon as it passes `maxBytes`. */
+/** So much of a body that is refused is still listened to. */
+const mostUnheard = 256 << 20
+
+/**
+ * Reads the rest of a refused body and forgets it; false when it is too much, and the connection has to go. A client that is cut off while
+ * it still sends never hears why.
+ */
+export const hearOut = (incoming: IncomingMessage): Promise<boolean> => {
+  if (incoming.readableEnded || incoming.complete) return Promise.resolve(true)
+  const declared = Number(incoming.headers['content-length'] ?? Number.NaN)
+  if (incoming.destroyed || !(declared <= mostUnheard)) return Promise.resolve(false)
+  return new Promise((resolve) => {
+    incoming.once('end', () => resolve(true))
+    incoming.once('close', () => resolve(incoming.complete))
+    incoming.once('error', () => resolve(false))
+    // Whoever began to read holds it back, and keeps what comes.
+    incoming.removeAllListeners('data')
+    incoming.removeAllListeners('readable')
+    incoming.resume()
+  })
+}
+
+/** The whole body, or `too_large` when it passes `maxBytes`: no more than that is ever kept. */
 export const readBody = async (incoming: IncomingMessage, maxBytes: number): Promise<Buffer> => {
   const declared = Number(incoming.headers['content-length'] ?? 0)
   if (declared > maxBytes)
     throw new AppError('too_large', `body of ${declared} bytes, at most ${maxBytes} are taken`)
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of incoming) {
+  for await (const part of incoming.iterator({ destroyOnReturn: false })) {
     size += (part as Buffer).length
-    if (size > maxBytes) throw new AppError('too_large', `body over ${maxBytes} bytes`)
-    parts.push(part as Buffer)
+    if (size > mostUnheard) break
+    if (size <= maxBytes) parts.push(part as Buffer)
+    else parts.length = 0
   }
+  if (size > maxBytes) throw new AppError('too_large', `body over ${maxBytes} bytes`)
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 }
 
@@ -39,8 +63,9 @@ export const plainError = (error: AppError): Response =>
     headers: { 'content-type': 'text/plain; charset=utf-8', ...retryHeaders(error) },
   })
 
+/** `refuse` says what goes wrong before the handler sees it, a body that is too long, in the surface's own form. */
 export const mount =
-  (handler: HttpHandler): Handler<Env> =>
+  (handler: HttpHandler, refuse: (error: AppError) => Response = plainError): Handler<Env> =>
   async (c: Context<Env>) => {
     const url = new URL(c.req.url)
     try {
@@ -61,6 +86,6 @@ export const mount =
         headers: { ...answer.headers },
       })
     } catch (error) {
-      return plainError(asAppError(error))
+      return refuse(asAppError(error))
     }
   }

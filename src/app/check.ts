@@ -189,7 +189,7 @@ const checkRules = (settings: Settings): string[] => {
     log: silentLogger(),
     metrics: createOwnMetrics(),
     externalLabels: config.global.external_labels,
-    externalURL: '',
+    externalURL: () => '',
     evaluationInterval: config.global.evaluation_interval,
     queryOffset: duration(0),
     stateFile: null,

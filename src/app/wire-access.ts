@@ -56,7 +56,7 @@ export const wireAccess = (context: Context): Access => {
   const log = context.log.child({ room: 'access' })
   const hosts = [
     ...config.access.hosts,
-    ...hostOf(config.listen.external_url),
+    ...hostOf(context.externalURL()),
     ...hostOf(config.oncall?.publicURL),
   ]
   const room = createAccess({ config: { ...config.access, hosts }, log, metrics: context.metrics })

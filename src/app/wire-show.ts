@@ -90,6 +90,7 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
     listen: settings.config.listen.http,
     authenticate,
     refuse,
+    tracer: context.tracing,
     log,
     routes: (app) => {
       app.use(async (c, next) => {
@@ -105,8 +106,8 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
       app.get('/metrics', async (c) =>
         c.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
       )
-      app.post('/api/ops/v1/events', mount(events))
-      app.post('/api/ops/v1/costs', mount(receive.costs))
+      app.post('/api/ops/v1/events', mount(events, opsError))
+      app.post('/api/ops/v1/costs', mount(receive.costs, opsError))
       app.route('/', createOncallApi({ oncall: tell.oncall, log, actorOf }))
       app.route('/', wireOps(context, parts))
       app.route('/', createAlertmanagerApi({ alerts: tell.alerts, clock, log, actorOf, version }))
@@ -125,6 +126,7 @@ export const wireShow = (context: Context, parts: ShowParts): Show => {
     name: 'otlp-http',
     listen: listen.otlp_http,
     authenticate: access.http,
+    tracer: context.tracing,
     log,
     routes: (app) => app.all('/v1/*', mount(receive.otlpHttp)),
   })

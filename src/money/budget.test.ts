@@ -43,7 +43,7 @@ const start = async () => {
     clock,
     log: silentLogger(),
     metrics: fakeMetrics(),
-    externalURL: 'http://airboss',
+    externalURL: () => 'http://airboss',
   })
   await budgets.start()
   return budgets

@@ -32,7 +32,7 @@ interface BudgetsDeps {
   readonly log: Logger
   readonly metrics: Metrics
   /** Where people see it; goes into alerts. */
-  readonly externalURL: string
+  readonly externalURL: () => string
 }
 
 /** One budget as lists show it. */
@@ -325,7 +325,7 @@ class BudgetWatch implements Budgets {
       },
       startsAt,
       endsAt: this.#endOf(w, now),
-      generatorURL: this.#deps.externalURL,
+      generatorURL: this.#deps.externalURL(),
     }
   }
 

@@ -10,7 +10,7 @@ import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, readError, type Settings } from './connection.ts'
 import { type Block, NativeReader, trailingError } from './native.ts'
-import { type Conflict, SliceBuilder, settle } from './slice-builder.ts'
+import { type Conflict, lowWord, SliceBuilder, type SliceForm, settle, widthsOf } from './slice-builder.ts'
 
 export interface ReaderDeps {
   readonly connection: Connection
@@ -39,6 +39,15 @@ const readSettings: Settings = {
   cancel_http_readonly_queries_on_client_close: 1,
   max_block_size: 65_409,
 }
+
+/** Rows that a series is likely to have, at most as many as a slice is meant to. */
+const perSeries = (plan: Scan): number =>
+  plan.pick === 'last' ? 1 : Math.min(Math.max(1, (plan.toAt - plan.fromAt) / usualInterval), sliceRows)
+
+const formOf = (plan: Scan): SliceForm => ({
+  base: Math.floor(plan.fromAt),
+  narrow: plan.toAt - plan.fromAt < 0xffff_0000,
+})
 
 const idOrder = (table: SeriesTable) => {
   const words = table.idWords
@@ -105,10 +114,22 @@ class Reader implements SeriesReader {
   }
 
   #cut(refs: readonly SeriesRef[], plan: Scan): SeriesRef[][] {
-    const perSeries = plan.pick === 'last' ? 1 : Math.max(1, (plan.toAt - plan.fromAt) / usualInterval)
-    const size = Math.max(1, Math.min(idsAtOnce, Math.floor(sliceRows / perSeries)))
+    const size = Math.max(1, Math.min(idsAtOnce, Math.floor(sliceRows / perSeries(plan))))
     const slices: SeriesRef[][] = []
-    for (let i = 0; i < refs.length; i += size) slices.push(refs.slice(i, i + size))
+    const { table } = this.#deps
+    const lows = new Set<number>()
+    let slice: SeriesRef[] = []
+    for (const ref of refs) {
+      const low = lowWord(table, ref)
+      if (slice.length >= size || lows.has(low)) {
+        slices.push(slice)
+        slice = []
+        lows.clear()
+      }
+      lows.add(low)
+      slice.push(ref)
+    }
+    if (slice.length > 0) slices.push(slice)
     return slices
   }
 
@@ -145,9 +166,15 @@ class Reader implements SeriesReader {
   ): Promise<SeriesColumns> {
     await this.#turn(signal)
     try {
-      const builder = new SliceBuilder(this.#deps.table, refs)
+      const form = formOf(plan)
+      const builder = new SliceBuilder(
+        this.#deps.table,
+        refs,
+        form,
+        Math.ceil(refs.length * perSeries(plan) * 1.1) + 16,
+      )
       let before = 0
-      for await (const block of this.#blocks(this.#sql(plan, refs), signal)) {
+      for await (const block of this.#blocks(this.#sql(plan, refs, form), signal, widthsOf(form))) {
         builder.add(block)
         budget.left -= builder.rows - before
         before = builder.rows
@@ -172,18 +199,23 @@ class Reader implements SeriesReader {
     return `${time} AND id IN (${refs.map((ref) => table.id(ref)).join(',')})`
   }
 
-  #sql(plan: Scan, refs: readonly SeriesRef[]): string {
+  #sql(plan: Scan, refs: readonly SeriesRef[], { base, narrow }: SliceForm): string {
     const where = this.#where(plan, refs)
+    const id = 'toUInt32(id)'
+    const time = (column: string): string => {
+      const offset = `toUnixTimestamp64Milli(${column}) - toInt64(${base})`
+      return narrow ? `toUInt32(${offset})` : offset
+    }
     if (plan.pick === 'last' && plan.toAt - plan.fromAt > pickInEngine) {
       // Of samples at one time the first accepted wins, hence the turned sequence.
       const last = 'argMax(value, (timestamp, bitNot(seq)))'
-      return `SELECT id, max(timestamp) AS at, ${last} AS v FROM samples WHERE ${where} GROUP BY id FORMAT Native`
+      return `SELECT ${id}, ${time('max(timestamp)')}, ${last} FROM samples WHERE ${where} GROUP BY id FORMAT Native`
     }
-    return `SELECT id, timestamp, value FROM samples WHERE ${where} ORDER BY toStartOfHour(timestamp), id, timestamp FORMAT Native`
+    return `SELECT ${id}, ${time('timestamp')}, value FROM samples WHERE ${where} ORDER BY toStartOfHour(timestamp), id, timestamp FORMAT Native`
   }
 
-  async *#blocks(sql: string, signal: AbortSignal): AsyncGenerator<Block> {
-    const reader = new NativeReader()
+  async *#blocks(sql: string, signal: AbortSignal, widths?: readonly number[]): AsyncGenerator<Block> {
+    const reader = new NativeReader(widths)
     const queryId = randomUUID()
     let ended = false
     try {
