@@ -17,6 +17,7 @@ import { createReadOnlyFront } from '../store/readonly.ts'
 import type { Context } from './context.ts'
 import { version } from './package-root.ts'
 import type { Reload } from './reload.ts'
+import { shownConfig } from './shown-config.ts'
 import type { Access } from './wire-access.ts'
 import type { Act } from './wire-act.ts'
 import { wireConsole } from './wire-console.ts'
@@ -65,7 +66,7 @@ const prometheusDoors = (context: Context, { keep, querier, tell, receive, reloa
   version,
   startedAt: context.startedAt,
   timeout: context.settings.config.query.timeout,
-  configText: () => JSON.stringify(reload.current().config, null, 2),
+  configText: () => shownConfig(reload.current().config),
   flags: () => ({ 'storage.path': context.settings.dataDir }),
   retention: formatDuration(context.settings.config.storage.retention.metrics),
 })
