@@ -91,6 +91,7 @@ scrape_configs: [{ job_name: air, static_configs: [{ targets: ['127.0.0.1:${(tar
 
   it.each(['all of it', 'the main process'])(
     'loses nothing and doubles nothing when %s is killed and started again',
+    { timeout: 90_000 },
     async (whom) => {
       await caughtUp()
       product.signal('SIGKILL', whom === 'all of it' ? 'all' : 'main')

@@ -146,7 +146,7 @@ scrape_configs: [{ job_name: node, static_configs: [{ targets: ['${nodeAt}'] }] 
   /** What Prometheus sends, without what our rules make of it. */
   const scraped = '{job="node", __name__!~"ALERTS.*|job:.*"}'
   let settledAt = 0
-  it('has every series and value that Prometheus scraped', async () => {
+  it('has every series and value that Prometheus scraped', { timeout: 60_000 }, async () => {
     const last = async (base: string) =>
       Number(
         (await get(base, '/api/v1/query', { query: 'timestamp(up{job="node"})' })).data.result[0]?.value[1] ??
