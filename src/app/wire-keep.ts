@@ -61,6 +61,7 @@ export const makeStore = (
     log: log.child({ room: 'store' }),
     metrics,
     retention: storage.retention,
+    lateBy: storage.out_of_order_time_window + storage.max_ahead,
   }
   if (remote) {
     const credentials = { user: remote.user, password: remote.password }

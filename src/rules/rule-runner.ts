@@ -244,7 +244,10 @@ export class RuleRunner {
       return {
         labels: { ...externalLabels, ...recordOf(entry.labels) },
         annotations: entry.annotations,
-        startsAt: entry.firedAt ?? entry.activeAt,
+        // Where the clock was set back in between, an end before the beginning would be refused.
+        startsAt: instant(
+          Math.min(entry.firedAt ?? entry.activeAt, entry.resolvedAt ?? Number.POSITIVE_INFINITY),
+        ),
         endsAt: entry.resolvedAt ?? validUntil(now, this.#interval),
         generatorURL,
       }
