@@ -132,4 +132,3 @@ export const oncallKind: ChannelKind = {
   schema: () => oncallReceiverSchema,
   sendResolved: true,
 }
-export type OncallReceiverConfig = z.output<typeof oncallReceiverSchema>
