@@ -12,6 +12,28 @@ export interface Env {
   Variables: { actor: Actor }
 }
 
+/** So much of a body that is refused is still listened to. */
+const mostUnheard = 256 << 20
+
+/**
+ * Reads the rest of a refused body and forgets it; false when it is too much, and the connection has to go. A client that is cut off while
+ * it still sends never hears why.
+ */
+export const hearOut = (incoming: IncomingMessage): Promise<boolean> => {
+  if (incoming.readableEnded || incoming.complete) return Promise.resolve(true)
+  const declared = Number(incoming.headers['content-length'] ?? Number.NaN)
+  if (incoming.destroyed || !(declared <= mostUnheard)) return Promise.resolve(false)
+  return new Promise((resolve) => {
+    incoming.once('end', () => resolve(true))
+    incoming.once('close', () => resolve(incoming.complete))
+    incoming.once('error', () => resolve(false))
+    // Whoever began to read holds it back, and keeps what comes.
+    incoming.removeAllListeners('data')
+    incoming.removeAllListeners('readable')
+    incoming.resume()
+  })
+}
+
 const step = 1 << 20
 
 /** Takes room for a body as it comes, a step at a time; a sender that only announces much holds none. */
@@ -33,7 +55,7 @@ const bodyRoom = (room: InFlight, declared: number): { reach(size: number): void
   }
 }
 
-/** The whole body, or `too_large` as soon as it passes `maxBytes`. `reach` is told its size as it grows. */
+/** The whole body, or `too_large` when it passes `maxBytes`: no more than that is ever kept. `reach` is told its size as it grows. */
 export const readBody = async (
   incoming: IncomingMessage,
   maxBytes: number,
@@ -44,12 +66,15 @@ export const readBody = async (
     throw new AppError('too_large', `body of ${declared} bytes, at most ${maxBytes} are taken`)
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of incoming) {
+  for await (const part of incoming.iterator({ destroyOnReturn: false })) {
     size += (part as Buffer).length
-    if (size > maxBytes) throw new AppError('too_large', `body over ${maxBytes} bytes`)
-    reach?.(size)
-    parts.push(part as Buffer)
+    if (size > mostUnheard) break
+    if (size <= maxBytes) {
+      reach?.(size)
+      parts.push(part as Buffer)
+    } else parts.length = 0
   }
+  if (size > maxBytes) throw new AppError('too_large', `body over ${maxBytes} bytes`)
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 }
 
@@ -66,9 +91,12 @@ export const plainError = (error: AppError): Response =>
     headers: { 'content-type': 'text/plain; charset=utf-8', ...retryHeaders(error) },
   })
 
-/** `room` bounds the bodies, finished or not, that are held at once; without any the answer is 503. */
+/**
+ * `room` bounds the bodies, finished or not, that are held at once; without any the answer is 503. `refuse` says what goes wrong before the
+ * handler sees it, such as a body that is too long, in the surface's own form.
+ */
 export const mount =
-  (handler: HttpHandler, room: InFlight): Handler<Env> =>
+  (handler: HttpHandler, room: InFlight, refuse: (error: AppError) => Response = plainError): Handler<Env> =>
   async (c: Context<Env>) => {
     const url = new URL(c.req.url)
     let leave = (): void => {}
@@ -93,7 +121,7 @@ export const mount =
         headers: { ...answer.headers },
       })
     } catch (error) {
-      return plainError(asAppError(error))
+      return refuse(asAppError(error))
     } finally {
       leave()
     }

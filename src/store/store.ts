@@ -267,7 +267,7 @@ class ClickHouseStore implements Store {
     try {
       for await (const chunk of this.#connection.bytes(sql, { signal, within: duration(60_000) })) {
         for (const block of reader.feed(chunk)) {
-          const ids = new BigUint64Array(block.columns[0]!)
+          const ids = new BigUint64Array(block.columns[0]!, 0, block.rows)
           const ref = new Uint32Array(block.rows)
           let known = -1
           let last: bigint | null = null
@@ -279,8 +279,12 @@ class ClickHouseStore implements Store {
             ref[i] = known < 0 ? unknownRef : known
           }
           const times = new Float64Array(block.rows)
-          millisOf(block.columns[1]!, times, 0)
-          yield onlyKnown({ ref, at: times, value: new Float64Array(block.columns[2]!) })
+          millisOf(block.columns[1]!, block.rows, times, 0)
+          yield onlyKnown({
+            ref,
+            at: times,
+            value: new Float64Array(block.columns[2]!.slice(0, block.rows * 8)),
+          })
         }
       }
     } catch (error) {
