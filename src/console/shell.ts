@@ -22,7 +22,7 @@ const rail: readonly (readonly [heading: string, places: readonly Place[]])[] = 
       { key: 'decisions', path: '/decisions', name: 'Decisions', letter: 'd', icon: 'i-rollout' },
     ],
   ],
-  ['People', [{ key: 'oncall', path: '/oncall', name: 'On call', letter: 'o', icon: 'i-oncall' }]],
+  ['People', [{ key: 'oncall', path: '/on-call', name: 'On call', letter: 'o', icon: 'i-oncall' }]],
   [
     'Data',
     [

@@ -35,7 +35,7 @@ const alertsPanel = ({ picture: p }: PageContext): Html => {
 }
 
 const oncallPanel = ({ picture: p }: PageContext): Html => {
-  const more = link('/oncall', 'On call')
+  const more = link('/on-call', 'On call')
   if (p.escalations.length === 0)
     return panel(
       'people',
