@@ -1,5 +1,6 @@
 // THE RIVER ON ONE PAGE: every stage is made here and handed the next one.
 import { join } from 'node:path'
+import { type TakenAddress, takeAddress } from '../api/address.ts'
 import { openLedger } from '../ledger/ledger.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createHttp } from '../lib/http.ts'
@@ -40,7 +41,7 @@ export interface Airboss {
   stop(): Promise<void>
 }
 
-const makeContext = (settings: Settings, log: Logger, stop: AbortSignal): Context => {
+const makeContext = (settings: Settings, log: Logger, stop: AbortSignal, front: TakenAddress): Context => {
   const { storage, listen } = settings.config
   const clock = systemClock
   const metrics = createOwnMetrics()
@@ -66,7 +67,8 @@ const makeContext = (settings: Settings, log: Logger, stop: AbortSignal): Contex
       labels: storage.max_labels,
     },
     startedAt: clock.now(),
-    externalURL: () => listen.external_url ?? `http://${listen.http}`,
+    front,
+    externalURL: () => listen.external_url ?? front.reachable,
     stop,
   }
 }
@@ -123,7 +125,8 @@ const makeQuerier = ({ settings, clock, metrics, log }: Context, reader: SeriesR
 export const build = async (settings: Settings, flags: Flags, log: Logger): Promise<Airboss> => {
   const lock = await lockData(settings.dataDir)
   const life = new AbortController()
-  const context = makeContext(settings, log, life.signal)
+  const front = await takeAddress('http', settings.config.listen.http)
+  const context = makeContext(settings, log, life.signal, front)
   const { clock, metrics, table, limits, tracing } = context
   const { config, dataDir } = settings
   const named = (room: string) => ({ clock, metrics, log: log.child({ room }) })
@@ -158,6 +161,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
     await drainAll(services, log)
     await tracing.drain()
     life.abort(new Error('stopping'))
+    front.release()
     lock.release()
   }
   await startAll(services, log)

@@ -1,4 +1,5 @@
 // What every stage is made with.
+import type { TakenAddress } from '../api/address.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { HttpSend } from '../lib/http.ts'
 import type { Logger } from '../lib/log.ts'
@@ -21,7 +22,9 @@ export interface Context {
   readonly limits: AdmissionLimits
   readonly tracing: Tracing
   readonly startedAt: Instant
-  /** How people reach this Airboss: stands in pages and links; known for certain once the console listens. */
+  /** Where the console and the APIs will answer. */
+  readonly front: TakenAddress
+  /** How people reach this Airboss: stands in pages and links. */
   readonly externalURL: () => string
   /** Aborted when the process is to end. */
   readonly stop: AbortSignal
