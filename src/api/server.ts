@@ -7,7 +7,6 @@ import type { Logger } from '../lib/log.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Service } from '../model/ports/service.ts'
 import { noTracer, type Tracer } from '../model/ports/tracer.ts'
-import { type TakenAddress, takeAddress } from './address.ts'
 import { type Env, hearOut, plainError } from './mount.ts'
 
 export interface Caller {
@@ -23,8 +22,8 @@ export type Authenticate = (caller: Caller) => Actor
 
 export interface HttpServerDeps {
   readonly name: string
-  /** `host:port`, where port 0 takes a free one; or an address that is taken already. */
-  readonly listen: string | TakenAddress
+  /** `host:port`; port 0 takes a free one. */
+  readonly listen: string
   readonly routes: (app: Hono<Env>) => void
   readonly authenticate: Authenticate
   /** An error in the form of the protocol that is spoken under a path; left out: text. */
@@ -32,6 +31,18 @@ export interface HttpServerDeps {
   /** Makes a trace of each request; left out: none. */
   readonly tracer?: Tracer
   readonly log: Logger
+}
+
+/** Splits `host:port`, with `[::1]:port` for IPv6; throws `bad_data` with the mend. */
+export const splitAddress = (address: string): { host: string; port: number } => {
+  const m = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(address)
+  const port = Number(m?.[3])
+  if (!m || port > 65_535)
+    throw new AppError(
+      'bad_data',
+      `address ${JSON.stringify(address)}: write it as host:port, for example 127.0.0.1:9900`,
+    )
+  return { host: m[1] ?? m[2] ?? '', port }
 }
 
 const checked =
@@ -81,6 +92,7 @@ export const createHttpServer = ({
   tracer = noTracer,
   log,
 }: HttpServerDeps): Service & { address(): string } => {
+  const { host, port } = splitAddress(listen)
   const app = new Hono<Env>()
   app.use(async (c, next) => {
     await next()
@@ -99,14 +111,24 @@ export const createHttpServer = ({
   let address = ''
   return {
     address: () => address,
-    start: async () => {
-      const taken = typeof listen === 'string' ? await takeAddress(name, listen) : listen
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(taken.held, resolve)
-      })
-      address = taken.local
-    },
+    start: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', (error: NodeJS.ErrnoException) =>
+          reject(
+            new AppError(
+              'unavailable',
+              `${name}: cannot listen on ${listen}: ${error.code ?? error.message}; choose another address or stop what holds it`,
+              { cause: error },
+            ),
+          ),
+        )
+        server.listen(port, host || undefined, () => {
+          const bound = server.address()
+          const at = typeof bound === 'object' && bound !== null ? bound.port : port
+          address = `http://${host.includes(':') ? `[${host}]` : host || '127.0.0.1'}:${at}`
+          resolve()
+        })
+      }),
     drain: () =>
       new Promise((resolve) => {
         if (!server.listening) return resolve()

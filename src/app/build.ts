@@ -1,6 +1,5 @@
 // THE RIVER ON ONE PAGE: every stage is made here and handed the next one.
 import { join } from 'node:path'
-import { type TakenAddress, takeAddress } from '../api/address.ts'
 import { openLedger } from '../ledger/ledger.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createHttp } from '../lib/http.ts'
@@ -41,7 +40,7 @@ export interface Airboss {
   stop(): Promise<void>
 }
 
-const makeContext = (settings: Settings, log: Logger, stop: AbortSignal, front: TakenAddress): Context => {
+const makeContext = (settings: Settings, log: Logger, stop: AbortSignal): Context => {
   const { storage, listen } = settings.config
   const clock = systemClock
   const metrics = createOwnMetrics()
@@ -67,8 +66,7 @@ const makeContext = (settings: Settings, log: Logger, stop: AbortSignal, front: 
       labels: storage.max_labels,
     },
     startedAt: clock.now(),
-    front,
-    externalURL: () => listen.external_url ?? front.reachable,
+    externalURL: () => listen.external_url ?? `http://${listen.http}`,
     stop,
   }
 }
@@ -125,8 +123,7 @@ const makeQuerier = ({ settings, clock, metrics, log }: Context, reader: SeriesR
 export const build = async (settings: Settings, flags: Flags, log: Logger): Promise<Airboss> => {
   const lock = await lockData(settings.dataDir)
   const life = new AbortController()
-  const front = await takeAddress('http', settings.config.listen.http)
-  const context = makeContext(settings, log, life.signal, front)
+  const context = makeContext(settings, log, life.signal)
   const { clock, metrics, table, limits, tracing } = context
   const { config, dataDir } = settings
   const named = (room: string) => ({ clock, metrics, log: log.child({ room }) })
@@ -161,7 +158,6 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
     await drainAll(services, log)
     await tracing.drain()
     life.abort(new Error('stopping'))
-    front.release()
     lock.release()
   }
   await startAll(services, log)

@@ -1,5 +1,4 @@
 // What every stage is made with.
-import type { TakenAddress } from '../api/address.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { HttpSend } from '../lib/http.ts'
 import type { Logger } from '../lib/log.ts'
@@ -22,9 +21,7 @@ export interface Context {
   readonly limits: AdmissionLimits
   readonly tracing: Tracing
   readonly startedAt: Instant
-  /** Where the console and the APIs will answer. */
-  readonly front: TakenAddress
-  /** How people reach this Airboss: stands in pages and links. */
+  /** How people reach this Airboss: stands in pages and links; known for certain once the console listens. */
   readonly externalURL: () => string
   /** Aborted when the process is to end. */
   readonly stop: AbortSignal

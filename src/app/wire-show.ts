@@ -1,13 +1,11 @@
 // Show: the addresses people and programs come to.
-
-import { splitAddress } from '../api/address.ts'
 import { createAlertmanagerApi } from '../api/alertmanager/alertmanager-api.ts'
 import { mount, plainError } from '../api/mount.ts'
 import { createOncallApi } from '../api/oncall/oncall-api.ts'
 import { opsError } from '../api/ops/ops-api.ts'
 import { errorResponse } from '../api/prometheus/encode.ts'
 import { prometheusRoutes } from '../api/prometheus/routes.ts'
-import { type Authenticate, createHttpServer } from '../api/server.ts'
+import { type Authenticate, createHttpServer, splitAddress } from '../api/server.ts'
 import { consoleRoutes } from '../console/routes.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
 import type { AppError } from '../lib/errors.ts'
@@ -82,13 +80,13 @@ const refuse = (error: AppError, path: string): Response => {
 
 /** The console's and the APIs' server. */
 const mainServer = (context: Context, parts: ShowParts, authenticate: Authenticate) => {
-  const { clock, log, metrics } = context
+  const { clock, log, metrics, settings } = context
   const { tell, receive, events, reload } = parts
   const actors = new WeakMap<Request, Actor>()
   const actorOf = (request: Request): Actor => actors.get(request) ?? { id: 'anonymous', kind: 'anonymous' }
   return createHttpServer({
     name: 'http',
-    listen: context.front,
+    listen: settings.config.listen.http,
     authenticate,
     refuse,
     tracer: context.tracing,
