@@ -14,6 +14,8 @@ export interface Caller {
   readonly host: string | undefined
   readonly origin: string | undefined
   readonly remoteAddress: string
+  /** Whether a proxy says that it passes the request on. */
+  readonly forwarded: boolean
   readonly method: string
   readonly path: string
 }
@@ -45,6 +47,8 @@ export const splitAddress = (address: string): { host: string; port: number } =>
   return { host: m[1] ?? m[2] ?? '', port }
 }
 
+const proxyHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
+
 const checked =
   (authenticate: Authenticate): MiddlewareHandler<Env> =>
   async (c, next) => {
@@ -53,6 +57,7 @@ const checked =
       host: c.req.header('host'),
       origin: c.req.header('origin'),
       remoteAddress: c.env.incoming.socket.remoteAddress ?? '',
+      forwarded: proxyHeaders.some((name) => c.req.header(name) !== undefined),
       method: c.req.method,
       path: c.req.path,
     })

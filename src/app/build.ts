@@ -20,6 +20,7 @@ import { DeltaState } from '../receive/otlp/delta.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
+import { externalURLOf } from './external-url.ts'
 import { createOwnMetrics } from './own-metrics.ts'
 import { version } from './package-root.ts'
 import { createReload } from './reload.ts'
@@ -40,8 +41,13 @@ export interface Airboss {
   stop(): Promise<void>
 }
 
-const makeContext = (settings: Settings, log: Logger, stop: AbortSignal): Context => {
-  const { storage, listen } = settings.config
+const makeContext = (
+  settings: Settings,
+  log: Logger,
+  stop: AbortSignal,
+  externalURL: () => string,
+): Context => {
+  const { storage } = settings.config
   const clock = systemClock
   const metrics = createOwnMetrics()
   return {
@@ -66,7 +72,7 @@ const makeContext = (settings: Settings, log: Logger, stop: AbortSignal): Contex
       labels: storage.max_labels,
     },
     startedAt: clock.now(),
-    externalURL: () => listen.external_url ?? `http://${listen.http}`,
+    externalURL,
     stop,
   }
 }
@@ -123,7 +129,9 @@ const makeQuerier = ({ settings, clock, metrics, log }: Context, reader: SeriesR
 export const build = async (settings: Settings, flags: Flags, log: Logger): Promise<Airboss> => {
   const lock = await lockData(settings.dataDir)
   const life = new AbortController()
-  const context = makeContext(settings, log, life.signal)
+  let bound = (): string => ''
+  const reachedBy = (): string => externalURLOf(settings.config.listen, bound())
+  const context = makeContext(settings, log, life.signal, reachedBy)
   const { clock, metrics, table, limits, tracing } = context
   const { config, dataDir } = settings
   const named = (room: string) => ({ clock, metrics, log: log.child({ room }) })
@@ -152,6 +160,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   // show
   const reload = createReload({ context, flags, tell, receive, act })
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
+  bound = () => show.addresses().http
 
   const services: Service[] = [ledger, keep, pricer, events, tell, act, receive, show]
   const stop = async (): Promise<void> => {

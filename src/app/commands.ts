@@ -7,7 +7,7 @@ import { createLogger } from '../lib/log.ts'
 import { duration } from '../lib/time.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { build } from './build.ts'
-import { checkAll } from './check.ts'
+import { checkAll, checkSettings } from './check.ts'
 import { environment, readSettings } from './config.ts'
 import { migrateStore } from './migrate.ts'
 import { version } from './package-root.ts'
@@ -24,6 +24,7 @@ export interface Outside {
 
 const serve = async ({ flags }: Arguments, { stop, out, onHangup, pid }: Outside): Promise<number> => {
   const settings = readSettings(flags)
+  checkSettings(settings)
   const log = createLogger({ level: settings.logLevel })
   const airboss = await build(settings, flags, log)
   // A failed reload is logged where it fails.

@@ -86,7 +86,7 @@ export const wireAct = (context: Context, { querier, sink, ledger, alerts }: Par
     sink,
     alerts,
     decisions,
-    externalURL: context.externalURL(),
+    externalURL: context.externalURL,
   })
   return {
     budgets,

@@ -60,7 +60,7 @@ const makeOncall = async (
     log: log.child({ room: 'oncall' }),
     metrics,
     signer: createAckSigner(key),
-    publicURL: context.externalURL(),
+    publicURL: context.externalURL,
   })
 }
 
@@ -99,7 +99,7 @@ const makeRules = (context: Context, { querier, sink }: Parts, alerts: AlertSink
     log: log.child({ room: 'rules' }),
     metrics,
     externalLabels: config.global.external_labels,
-    externalURL: context.externalURL(),
+    externalURL: context.externalURL,
     evaluationInterval: config.global.evaluation_interval,
     queryOffset: config.global.rule_query_offset,
     queryTimeout: config.query.timeout,
@@ -123,7 +123,7 @@ const makeAlerts = async (
     clock,
     log,
     metrics,
-    externalURL: context.externalURL(),
+    externalURL: context.externalURL,
   })
   return { alerts, journal }
 }

@@ -150,6 +150,7 @@ const hasOf = (text: string): Map<string, string> =>
       .filter(([id, digest]) => id && digest),
   )
 
+const mostQueued = 1000
 const streamRoute = (app: Hono<BlankEnv>, made: Made): void => {
   const { doors } = made
   const byKey = new Map(pages.map((p) => [p.key, p]))
@@ -168,7 +169,9 @@ const streamRoute = (app: Hono<BlankEnv>, made: Made): void => {
       const queue: StreamEvent[] = []
       let wake = (): void => undefined
       const leave = live.watch(page.key, has, (events) => {
-        queue.push(...events)
+        // A browser that does not read is let go; it comes back by itself.
+        if (queue.length > mostQueued) stream.abort()
+        else queue.push(...events)
         wake()
       })
       stream.onAbort(() => {

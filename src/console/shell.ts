@@ -85,7 +85,7 @@ const switchState = (p: Picture): Html =>
   html`<div class="switch" id="switch" data-fragment>${
     p.actions.stopped
       ? html`${state('held', 'Actions are stopped')}<a class="text" href="/decisions#actions">Resume…</a>`
-      : html`${p.actions.mode === 'live' ? state('ok', 'Actions are live') : state('idle', 'Dry run: nothing is done')}<a class="text" href="/decisions#actions" data-stop>Stop all…</a>`
+      : html`${p.actions.mode === 'live' ? state('ok', 'Actions are live') : state('idle', 'Actions run dry')}<a class="text" href="/decisions#actions" data-stop>Stop all…</a>`
   }</div>`
 
 const badge = (id: string, n: number, of: string): Html =>

@@ -175,7 +175,7 @@ describe('the room', () => {
       },
     }
     const oncall = createOncall({
-      ...{ config, rows, clock, log: silentLogger(), metrics: fakeMetrics(), publicURL: 'http://here' },
+      ...{ config, rows, clock, log: silentLogger(), metrics: fakeMetrics(), publicURL: () => 'http://here' },
       pagersFor: () => [pager],
       signer: createAckSigner(Buffer.alloc(32)),
     })

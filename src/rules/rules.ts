@@ -33,7 +33,7 @@ export interface RulesDeps {
   readonly log: Logger
   readonly metrics: Metrics
   readonly externalLabels: Readonly<Record<string, string>>
-  readonly externalURL: string
+  readonly externalURL: () => string
   /** For groups without `interval`. */
   readonly evaluationInterval: Duration
   /** For groups without `query_offset`; 0 unless told. */

@@ -145,7 +145,7 @@ const runTest = async (
     tracer: noTracer,
     metrics: createRuleMetrics(silentMetrics),
     externalLabels: test.external_labels,
-    externalURL: test.external_url,
+    externalURL: () => test.external_url,
     sendTimeout: minute,
     outageTolerance: duration(0),
     forGracePeriod: duration(0),

@@ -12,7 +12,7 @@ const count = (v: number): string => {
   if (a >= 1e6) return `${trim(significant(v / 1e6))}${thin}M`
   if (a >= 1e4) return `${trim(significant(v / 1e3))}${thin}k`
   if (a >= 100 || Number.isInteger(v)) return v.toLocaleString('en-US', { maximumFractionDigits: 0 })
-  return a >= 1 || a === 0 ? trim(v.toFixed(2)) : String(Number(v.toPrecision(3)))
+  return a >= 1 || a === 0 ? trim(significant(v)) : String(Number(v.toPrecision(3)))
 }
 const binary = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 const bytes = (v: number): string => {
@@ -67,7 +67,9 @@ export const dress = (keys: readonly string[]): Map<string, Dress> => {
   const met = new Map<number, number>()
   return new Map(
     [...keys].sort().map((key): [string, Dress] => {
-      const hue = hash(key) % 8
+      const h = hash(key)
+      // FNV's low bits hardly mix: the high ones are folded in.
+      const hue = (h ^ (h >>> 11) ^ (h >>> 22)) & 7
       const turn = met.get(hue) ?? 0
       met.set(hue, turn + 1)
       return [key, { hue, dash: dashes[turn % dashes.length]! }]

@@ -145,7 +145,10 @@ const zoomed = (u: uPlot): void => {
   location.href = address.href
 }
 
-const axes = (ink: Ink, say: Writer, long: boolean): uPlot.Axis[] => {
+/** Even distances in bytes are powers of two. */
+const byteSteps = Array.from({ length: 60 }, (_, i) => 2 ** i)
+
+const axes = (ink: Ink, say: Writer, long: boolean, unit: string): uPlot.Axis[] => {
   const font = `11px ${ink.font}`
   return [
     {
@@ -166,6 +169,7 @@ const axes = (ink: Ink, say: Writer, long: boolean): uPlot.Axis[] => {
       size: 66,
       gap: 6,
       space: 38,
+      ...(unit === 'bytes' ? { incrs: byteSteps } : {}),
       values: (_, vs, __, ___, step) => vs.map((v) => say(v, false, step)),
     },
   ]
@@ -243,7 +247,7 @@ const draw = (figure: HTMLElement): void => {
       legend: { show: false },
       cursor: { points: { size: 6 }, y: false, drag: { x: true, y: false, setScale: false } },
       scales: { x: { range: [spec.from / 1000, spec.to / 1000] }, y: { range: yRange } },
-      axes: axes(ink, say, long),
+      axes: axes(ink, say, long, spec.unit),
       series: [
         {},
         ...spec.series.map(

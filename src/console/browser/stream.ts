@@ -70,7 +70,10 @@ const freshness = (): void => {
     fresh.replaceChildren(shape(old ? 's-warn' : age === null ? 's-stale' : 's-ok'), words)
   }
   let banner = one('.banner')
-  if (!late) return banner?.remove()
+  if (!late) {
+    banner?.remove()
+    return
+  }
   if (!banner) {
     banner = make('p', { class: 'banner', role: 'alert' })
     one('main')?.prepend(banner)

@@ -38,6 +38,8 @@ const writerOf = ({ doors }: PageContext, a: Answered): Writer => {
     suffix,
     write: (n) => `${write[unit](n)}${Number.isFinite(n) ? suffix : ''}`,
   })
+  const mean = /_(seconds|bytes|usd)_sum\b.*\/.*_\1_count\b/s.exec(expr)
+  if (mean) return plain(mean[1] as Unit)
   if (quotient) return plain(/:ratio/.test(expr) ? 'ratio' : 'count')
   if (/\bcount\(|_count\b|\bcount by/.test(expr)) return plain('count', perSecond ? '/s' : '')
   if (known !== 'count') return plain(known, perSecond && (known === 'bytes' || known === 'usd') ? '/s' : '')

@@ -108,6 +108,10 @@ const nothing = (context: PageContext, a: Answered): Html => {
   )
 }
 
+/** `1:17: parse error: …` for people. */
+const placed = (message: string): string =>
+  message.replace(/^(\d+):(\d+): (?:parse error: )?/, 'Line $1, column $2: ')
+
 const failed = (context: PageContext, q: Question, thrown: unknown): Html => {
   const error = asAppError(thrown)
   if (error.code === 'internal') context.doors.log.error({ err: thrown, expr: q.expr }, 'query failed')
@@ -121,7 +125,7 @@ const failed = (context: PageContext, q: Question, thrown: unknown): Html => {
   return html`${form(q, '')}${panel(
     'plot',
     error.code === 'bad_data' ? 'This cannot be asked' : 'No answer',
-    html`${broken(error.message, holds)}`,
+    html`${broken(placed(error.message), holds)}`,
   )}`
 }
 

@@ -28,7 +28,7 @@ const targetsPanel = ({ doors, picture: p }: PageContext): Html => {
     'targets',
     'Scrape targets',
     targets.length > 0
-      ? html`<div class="scroll" tabindex="0"><table class="plain"><thead><tr><th scope="col">Target</th><th scope="col">State</th><th scope="col" class="r">Asked</th><th scope="col" class="r">Took</th></tr></thead><tbody>${targets.slice(0, shown).map((t) => targetRow(t, p))}</tbody></table></div>${targets.length > shown ? html`<p class="note">${targets.length - shown} more: <code>/api/v1/targets</code></p>` : ''}`
+      ? html`<div class="scroll" tabindex="0"><table class="plain targets"><thead><tr><th scope="col">Target</th><th scope="col">State</th><th scope="col" class="r">Asked</th><th scope="col" class="r">Took</th></tr></thead><tbody>${targets.slice(0, shown).map((t) => targetRow(t, p))}</tbody></table></div>${targets.length > shown ? html`<p class="note">${targets.length - shown} more: <code>/api/v1/targets</code></p>` : ''}`
       : empty('No targets.', 'Name them under scrape_configs, as Prometheus does.'),
     { aside: down > 0 ? `${down} of ${targets.length} down` : `${targets.length}, all asked in turn` },
   )
@@ -39,7 +39,7 @@ const keepPanel = (c: PageContext): Html => {
   return panel(
     'kept',
     'Where it is kept',
-    html`${keepFacts(c)}<dl class="facts"><div><dt>Recent window in memory</dt><dd class="num">${count(k.headSamples)} samples of ${count(k.headSeries)} series, ${bytes(k.headBytes)}</dd></div></dl>${
+    html`${keepFacts(c)}<dl class="facts"><div><dt>Recent samples in memory</dt><dd class="num">${count(k.headSamples)}</dd></div><div><dt>Of so many series</dt><dd class="num">${count(k.headSeries)}</dd></div><div><dt>Memory for them</dt><dd class="num">${bytes(k.headBytes)}</dd></div></dl>${
       k.storeError
         ? html`<p class="note">${k.storeError}. What arrives is kept in the write-ahead log and goes in when ClickHouse is back; rules and paging go on from memory.</p>`
         : ''
@@ -53,7 +53,7 @@ export const ingestPage: Page = {
   title: 'Ingest',
   scripts: [],
   pieces: (c) => [
-    ['ingest', ingestPanel(c)],
+    ['ingest', ingestPanel(c, true)],
     ['targets', targetsPanel(c)],
     ['kept', keepPanel(c)],
   ],

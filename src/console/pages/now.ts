@@ -110,5 +110,5 @@ export const nowPage: Page = {
     ['cost', costPanel(c)],
   ],
   layout: (piece) =>
-    html`${piece('verdict')}<div class="grid">${piece('alerts')}${piece('people')}${piece('machine')}${piece('decisions')}${piece('fleet')}${piece('ingest')}${piece('changes')}${piece('cost')}</div>`,
+    html`${piece('verdict')}<div class="grid now"><div class="col">${['alerts', 'machine', 'fleet', 'changes'].map(piece)}</div><div class="col">${['people', 'decisions', 'ingest', 'cost'].map(piece)}</div></div>`,
 }
