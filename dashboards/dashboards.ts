@@ -5,9 +5,11 @@ import { modelOf } from './dashboard.ts'
 import { fleet } from './fleet.ts'
 import { host } from './host.ts'
 
+/** Title of the folder they lie in. */
+export const folder = 'Airboss'
+
 export interface Provisioned {
   readonly uid: string
-  /** Title of the folder it lies in. */
   readonly folder: string
   readonly title: string
   readonly model: Dashboard
@@ -17,7 +19,7 @@ export interface Provisioned {
 export const dashboards = (): Provisioned[] =>
   [host, fleet, airboss].map((board) => ({
     uid: board.uid,
-    folder: 'Airboss',
+    folder,
     title: board.title,
     model: modelOf(board),
   }))

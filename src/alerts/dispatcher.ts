@@ -1,7 +1,7 @@
 // Groups and their clocks: alerts enter by their routes, and each group is told to its receiver when its time comes.
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
-import { type Duration, type Instant, plus } from '../lib/time.ts'
+import { type Duration, type Instant, minute, plus, second } from '../lib/time.ts'
 import { isResolved } from '../model/alert.ts'
 import { groupId, groupKey, groupLabels } from './group.ts'
 import type { LabelSet } from './matchers.ts'
@@ -44,14 +44,15 @@ export class Dispatcher {
     this.#deps = deps
   }
 
-  /** Puts an alert into its groups. A resolved alert opens none. */
+  /** Puts an alert into its groups. A resolved alert opens none, unless it is kept from before and its end was not told yet. */
   insert(fingerprint: string, alert: HeldAlert): void {
     const now = this.#deps.clock.now()
     for (const route of routesFor(this.#deps.route, alert.labels)) {
       const labels = groupLabels(route, alert.labels)
       const id = groupId(route, labels)
       const known = this.groups.get(id)
-      const group = known ?? (isResolved(alert, now) ? null : this.#open(id, route, labels, now))
+      const over = isResolved(alert, now)
+      const group = known ?? (over && !this.#restoring ? null : this.#open(id, route, labels, now, over))
       if (!group) continue
       group.alerts.set(fingerprint, alert)
       // An alert older than the wait has waited elsewhere already.
@@ -59,7 +60,7 @@ export class Dispatcher {
     }
   }
 
-  #open(id: string, route: Route, labels: LabelSet, now: Instant): Group | null {
+  #open(id: string, route: Route, labels: LabelSet, now: Instant, over: boolean): Group | null {
     if (this.groups.size >= this.#deps.mostGroups) {
       this.#deps.limited()
       this.#deps.log.error(
@@ -71,8 +72,10 @@ export class Dispatcher {
     const key = groupKey(route, labels)
     const nextAt = plus(now, route.groupWait)
     const group: Group = { id, key, labels, route, alerts: new Map(), flushed: false, nextAt, timer: null }
-    this.groups.set(id, group)
     const resumeAt = this.#restoring ? this.#deps.resumeAt(group) : null
+    // Nobody was told that it began.
+    if (over && resumeAt === null) return null
+    this.groups.set(id, group)
     group.flushed = resumeAt !== null
     this.#arm(group, resumeAt ?? nextAt)
     return group
@@ -104,15 +107,31 @@ export class Dispatcher {
   }
 
   #due(group: Group): void {
-    // The instant it was due, so that intervals do not drift with the timers.
     const now = this.#deps.clock.now()
-    const at = Math.max(group.nextAt, now - group.route.groupInterval / 2) as Instant
+    if (this.#tooLate(group, now)) {
+      this.#arm(group, plus(now, minute))
+      return
+    }
+    // The instant it was due, so that intervals do not drift with the timers; by a clock that was set back it lies ahead, and now counts.
+    const { groupInterval } = group.route
+    const at = (
+      group.nextAt > now + second ? now : Math.max(group.nextAt, now - groupInterval / 2)
+    ) as Instant
     group.flushed = true
-    this.#arm(group, plus(at, group.route.groupInterval))
+    this.#arm(group, plus(at, groupInterval))
     const run = this.#flush(group, at)
       .catch((error: unknown) => this.#deps.log.error({ error, group: group.key }, 'group not flushed'))
       .finally(() => this.#under.delete(run))
     this.#under.add(run)
+  }
+
+  /**
+   * Whether the clock was set forward, or the machine slept, over the end of alerts that only time ended: whoever keeps them alive must get
+   * a word in before they are called resolved.
+   */
+  #tooLate(group: Group, now: Instant): boolean {
+    if (now - group.nextAt <= minute) return false
+    return [...group.alerts.values()].some((a) => isResolved(a, now) && a.endsAt > a.updatedAt)
   }
 
   async #flush(group: Group, at: Instant): Promise<void> {

@@ -8,7 +8,7 @@ import type { Counter } from '../model/ports/metrics.ts'
 import type { Told } from './dedup.ts'
 import type { HeldAlert } from './merge.ts'
 
-/** A record of the notification log. It may be forgotten after `untilAt`: by then it would have been repeated twice. */
+/** A record of the notification log. It may be forgotten after `untilAt`: by then it would have been repeated twice, or a day has passed. */
 export interface ToldRecord extends Told {
   readonly untilAt: Instant
 }

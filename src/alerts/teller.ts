@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { createGate, type Gate } from '../lib/gate.ts'
 import type { Logger } from '../lib/log.ts'
-import { type Duration, type Instant, plus, second } from '../lib/time.ts'
+import { type Duration, day, type Instant, plus, second } from '../lib/time.ts'
 import { isResolved, type Notification, type NotifyReason } from '../model/alert.ts'
 import type { Integration } from '../model/ports/channel.ts'
 import type { Delivery } from '../model/ports/notifier.ts'
@@ -21,7 +21,7 @@ export interface TellerDeps {
   readonly state: AlertState
   readonly clock: Clock
   readonly log: Logger
-  readonly externalURL: string
+  readonly externalURL: () => string
   readonly integrations: ReadonlyMap<string, readonly Integration[]>
   /** Whether an alert is held back now, by a silence, an inhibition or its route's times. */
   readonly held: (group: Group, fingerprint: string, alert: HeldAlert, at: Instant) => boolean
@@ -100,7 +100,8 @@ export class Teller {
       const notification = this.#notification(group, wanted, reason, told.at, at)
       if (!(await this.#deliver(group, integration, notification))) return false
     }
-    await state.tell(key, { ...told, at, untilAt: plus(at, 2 * repeatInterval) })
+    // Forgotten too early, the end of what it tells of would be news to nobody.
+    await state.tell(key, { ...told, at, untilAt: plus(at, Math.max(2 * repeatInterval, day)) })
     return true
   }
 
@@ -122,7 +123,7 @@ export class Teller {
       commonLabels: commonLabels(alerts),
       commonAnnotations: commonAnnotations(alerts),
       routeLabels: {},
-      externalURL: this.#deps.externalURL,
+      externalURL: this.#deps.externalURL(),
       truncatedAlerts: 0,
       alerts: shown,
       at: decidedAt,

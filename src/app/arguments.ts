@@ -31,7 +31,9 @@ export const usage = `airboss <command> [flags]
   test-rules FILE…   run rule tests in promtool's form
   migrate      bring ClickHouse's tables up, and stop
   provision    write the dashboards as JSON, or push them to Grafana
-               --out DIR | --grafana URL [--token-env NAME]
+               --grafana URL [--token-env NAME]    NAME holds Grafana's token
+               --out DIR [--token-env NAME]        Grafana's NAME shall hold Airboss's token
+               --server URL                        how Grafana reaches Airboss
 
   --config FILE        airboss.yaml                        AIRBOSS_CONFIG
   --data DIR           where everything is kept            AIRBOSS_DATA
@@ -74,6 +76,9 @@ export const readArguments = (argv: readonly string[]): Arguments => {
   const command = commands.find((c) => c === named)
   if (!command)
     throw new AppError('bad_data', `no command ${JSON.stringify(named)}; there are ${commands.join(', ')}`)
+  const takes = command === 'query' || command === 'test-rules'
+  if (rest.length > 0 && !takes)
+    throw new AppError('bad_data', `${command} takes no ${JSON.stringify(rest[0])}; airboss help lists the commands`)
   const flags: Flags = {
     config: values.config,
     data: values.data,

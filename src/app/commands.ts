@@ -1,4 +1,5 @@
 // What each command does.
+import { resolve } from 'node:path'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { createHttp } from '../lib/http.ts'
@@ -6,9 +7,12 @@ import { createLogger } from '../lib/log.ts'
 import { duration } from '../lib/time.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { build } from './build.ts'
-import { checkAll } from './check.ts'
-import { readSettings } from './config.ts'
+import { checkAll, checkSettings } from './check.ts'
+import { environment, readSettings } from './config.ts'
+import { migrateStore } from './migrate.ts'
 import { version } from './package-root.ts'
+import { pushToGrafana, sourcesOf, writeProvisioning } from './provision.ts'
+import { testRulesCommand } from './test-rules.ts'
 
 export interface Outside {
   /** Aborted when the process is asked to end. */
@@ -20,6 +24,7 @@ export interface Outside {
 
 const serve = async ({ flags }: Arguments, { stop, out, onHangup, pid }: Outside): Promise<number> => {
   const settings = readSettings(flags)
+  checkSettings(settings)
   const log = createLogger({ level: settings.logLevel })
   const airboss = await build(settings, flags, log)
   // A failed reload is logged where it fails.
@@ -75,6 +80,43 @@ const query = async ({ rest, options }: Arguments, { stop, out }: Outside): Prom
   return 0
 }
 
+const provision = async ({ flags, options }: Arguments, { stop, out: say }: Outside): Promise<number> => {
+  const { out, grafana, server, tokenEnv = '' } = options
+  if ((out === undefined) === (grafana === undefined))
+    throw new AppError('bad_data', 'provision needs either --out DIR or --grafana URL')
+  const sources = sourcesOf(readSettings(flags).config, server)
+  if (out !== undefined) {
+    writeProvisioning({ out, path: resolve(out, 'dashboards'), sources, tokenEnv, say })
+    return 0
+  }
+  const token = tokenEnv === '' ? '' : environment()[tokenEnv]
+  if (token === undefined)
+    throw new AppError(
+      'bad_data',
+      `the environment variable ${tokenEnv} is not set; put Grafana's token there`,
+    )
+  const http = createHttp()
+  try {
+    await pushToGrafana({
+      grafana: grafana!,
+      token,
+      sources,
+      send: http.send,
+      clock: systemClock,
+      signal: stop,
+      say,
+    })
+  } finally {
+    await http.close()
+  }
+  return 0
+}
+
+const migrate = ({ flags }: Arguments, { stop }: Outside): Promise<string> => {
+  const settings = readSettings(flags)
+  return migrateStore(settings, createLogger({ level: settings.logLevel }), stop)
+}
+
 /** Runs a command; gives the exit code. */
 export const run = async (args: Arguments, outside: Outside): Promise<number> => {
   const { out } = outside
@@ -83,8 +125,15 @@ export const run = async (args: Arguments, outside: Outside): Promise<number> =>
       return serve(args, outside)
     case 'query':
       return query(args, outside)
+    case 'provision':
+      return provision(args, outside)
     case 'check':
       for (const line of checkAll(readSettings(args.flags))) out(line)
+      return 0
+    case 'test-rules':
+      return testRulesCommand(args.rest, out)
+    case 'migrate':
+      out(await migrate(args, outside))
       return 0
     case 'help':
       out(usage)
@@ -92,7 +141,5 @@ export const run = async (args: Arguments, outside: Outside): Promise<number> =>
     case 'version':
       out(version)
       return 0
-    default:
-      throw new AppError('bad_data', `${args.command} is not there yet`)
   }
 }

@@ -5,10 +5,12 @@ import { createHead, type Head } from '../head/head.ts'
 import { createWholeReader } from '../head/whole-reader.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
 import { every } from '../lib/clock.ts'
-import { messageOf } from '../lib/errors.ts'
-import { duration, type Instant, second } from '../lib/time.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
+import { type Duration, duration, type Instant, second } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
+import type { MetadataTable } from '../model/metadata-table.ts'
 import type { Producer } from '../model/ports/producer.ts'
+import type { SeriesIndex } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
@@ -17,6 +19,7 @@ import { openLog } from '../store/log.ts'
 import type { WriteLog } from '../store/log-options.ts'
 import { createStore, type Store } from '../store/store.ts'
 import type { Context } from './context.ts'
+import { createStoreOpening, type StoreOpening } from './store-opening.ts'
 
 export interface Keep extends Service {
   /** Batches go in here: what the head has already is dropped, the rest is safe on disk when `push` resolves. */
@@ -35,22 +38,30 @@ export interface Keep extends Service {
   readonly copy: (ledger: OpenLedger) => void
 }
 
-const startPatience = duration(30_000)
+/** How long a start waits for a store before it goes on without: an engine of one's own takes a moment to come up. */
+const enginePatience = duration(30_000)
+const serverPatience = duration(5000)
+const engineAgain = duration(5000)
+const refillWithin = duration(30_000)
 const trimEvery = duration(30_000)
 const askEvery = duration(5000)
 const copyAtOnce = 1000
 
-const makeStore = (context: Context, head: Head): { engine: Engine | null; store: Store } => {
-  const { settings, clock, log, metrics, table } = context
+/** The store that the configuration names, and the engine behind it where that is embedded. */
+export const makeStore = (
+  { settings, clock, log, metrics, table }: Pick<Context, 'settings' | 'clock' | 'log' | 'metrics' | 'table'>,
+  index: SeriesIndex,
+): { engine: Engine | null; store: Store } => {
   const { storage } = settings.config
   const remote = storage.clickhouse
   const common = {
     table,
-    index: head,
+    index,
     clock,
     log: log.child({ room: 'store' }),
     metrics,
     retention: storage.retention,
+    lateBy: storage.out_of_order_time_window + storage.max_ahead,
   }
   if (remote) {
     const credentials = { user: remote.user, password: remote.password }
@@ -85,29 +96,6 @@ const makeStore = (context: Context, head: Head): { engine: Engine | null; store
   }
 }
 
-/** Brings the tables up and reads what series there are; true when done, false when the store does not answer in time. */
-const openStore = async (context: Context, head: Head, store: Store): Promise<boolean> => {
-  const { clock, log, metadata, stop } = context
-  const patience = clock.timeout(startPatience, stop)
-  for (;;) {
-    try {
-      await store.migrate(patience)
-      await store.loadSeries(
-        (ref, firstSeenAt, lastSeenAt) => head.index.add(ref, firstSeenAt, lastSeenAt),
-        patience,
-      )
-      metadata.learn(await store.loadMetadata(patience))
-      return true
-    } catch (error) {
-      if (patience.aborted) {
-        log.error({ err: error }, 'the store does not answer; paging and recent data go on without it')
-        return false
-      }
-      await clock.sleep(duration(200), stop)
-    }
-  }
-}
-
 const copyLedger = (context: Context, store: Store, ledger: OpenLedger): void => {
   const { clock, log, stop } = context
   let copiedTo: number | null = null
@@ -127,20 +115,45 @@ const copyLedger = (context: Context, store: Store, ledger: OpenLedger): void =>
   })
 }
 
+/**
+ * Starts the engine; one that cannot be started is tried again and again, beside everything else. Resolves when it is up, when it was
+ * tried in vain, or with `patience` at the latest.
+ */
+const startEngine = async (
+  { clock, log, stop }: Context,
+  engine: Engine,
+  patience: Duration,
+): Promise<void> => {
+  const attempt = async (): Promise<void> => {
+    try {
+      await engine.start()
+    } catch (error) {
+      if (stop.aborted) return
+      log.error({ err: error }, 'the embedded engine does not start; paging and recent data go on without it')
+      clock.after(engineAgain, () => void attempt())
+    }
+  }
+  const enough = new AbortController()
+  await Promise.race([attempt(), clock.sleep(patience, enough.signal).catch(() => undefined)])
+  enough.abort()
+}
+
 /** Opens the store if it answers, brings back what the log holds, and fills the head; then keeps the head trimmed. */
 const begin = async (
   context: Context,
-  { head, store, log }: { head: Head; store: Store; log: WriteLog },
+  { head, store, opening, log }: { head: Head; store: Store; opening: StoreOpening; log: WriteLog },
+  patience: Duration,
 ): Promise<void> => {
   const { clock, stop } = context
-  const ready = await openStore(context, head, store)
+  const ready = await opening.start(patience)
   await log.start()
   head.coverFrom(log.heldFromAt())
-  if (ready) {
-    await head.refill(store.reader, clock.timeout(startPatience, stop)).catch((error: unknown) => {
+  const refill = (): Promise<void> =>
+    head.refill(store.reader, clock.timeout(refillWithin, stop)).catch((error: unknown) => {
       context.log.warn({ err: error }, 'recent data not refilled; queries read it from the store')
     })
-  }
+  if (ready) await refill()
+  else opening.whenOpen(() => void refill())
   const failed = (error: unknown): void => context.log.error({ err: error }, 'upkeep failed')
   every(clock, trimEvery, (now) => head.trim(now), { signal: stop, failed })
   gauges(context, log)
@@ -154,11 +167,18 @@ const gauges = ({ settings, clock, log: said, metrics, table, stop }: Context, l
   const series = metrics.gauge('airboss_series', 'Series known.')
   metrics.gauge('airboss_log_max_bytes', 'Most bytes the write-ahead log may take.').set(storage.log.max_size)
   metrics.gauge('airboss_series_limit', 'Most series that are taken.').set(storage.max_series)
+  let told = false
   const look = (): void => {
     const stats = log.stats()
     bytes.set(stats.bytes)
     pending.set(stats.pendingRows)
     series.set(table.size)
+    if (table.size < storage.max_series || told) return
+    told = true
+    said.error(
+      { limit: storage.max_series },
+      'the limit of series is reached: new ones are refused; raise storage.max_series or send fewer label values',
+    )
   }
   look()
   every(clock, askEvery, look, {
@@ -186,7 +206,17 @@ const watchStore = async (
   return ask()
 }
 
-export const wireKeep = (context: Context, producers: readonly Producer[]): Keep => {
+/** Only what is new about a metric goes on to be stored. */
+const learning = (metadata: MetadataTable, sink: Sink<Batch>): Sink<Batch> => ({
+  push: (batch, signal) => {
+    if (batch.metadata.length === 0) return sink.push(batch, signal)
+    return sink.push({ ...batch, metadata: metadata.learn(batch.metadata) }, signal)
+  },
+})
+
+export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep => {
+  const leaving = new AbortController()
+  const context: Context = { ...whole, stop: AbortSignal.any([whole.stop, leaving.signal]) }
   const { settings, clock, metrics, table, metadata } = context
   const { storage } = settings.config
   const head = createHead({
@@ -197,12 +227,20 @@ export const wireKeep = (context: Context, producers: readonly Producer[]): Keep
     metrics,
   })
   const { engine, store } = makeStore(context, head)
+  const opening = createStoreOpening({
+    store,
+    index: head,
+    metadata,
+    clock,
+    log: context.log,
+    stop: context.stop,
+  })
   let newestAt: Instant | null = null
   let storeError = ''
   const log = openLog({
     dir: join(settings.dataDir, 'log'),
     table,
-    writer: store.writer,
+    writer: opening.writer,
     producers,
     maxBytes: storage.log.max_size,
     clock,
@@ -217,32 +255,27 @@ export const wireKeep = (context: Context, producers: readonly Producer[]): Keep
       head.append(batch)
     },
   })
-  const admission = createAdmission({ known: head, sink: log, metrics })
-  const sink: Sink<Batch> = {
-    push: (batch, signal) => {
-      if (batch.metadata.length === 0) return admission.push(batch, signal)
-      return admission.push({ ...batch, metadata: metadata.learn(batch.metadata) }, signal)
-    },
-  }
+  const sink = learning(metadata, createAdmission({ known: head, sink: log, metrics }))
 
   return {
     sink,
     head,
     store,
     engine,
-    reader: createWholeReader({ head, store: store.reader, pending: () => log.pending() }),
+    reader: createWholeReader({ head, store: opening.reader, pending: () => log.pending() }),
     log: () => log,
     newestAt: () => newestAt,
     storeError: () => storeError,
     copy: (ledger) => copyLedger(context, store, ledger),
     start: async () => {
-      await engine?.start()
-      await begin(context, { head, store, log })
+      if (engine) await startEngine(context, engine, enginePatience)
+      await begin(context, { head, store, opening, log }, engine?.url() ? enginePatience : serverPatience)
       storeError = await watchStore(context, store, (why) => {
         storeError = why
       })
     },
     drain: async () => {
+      leaving.abort(new AppError('canceled', 'the store is left'))
       await log.drain()
       await store.close()
       await engine?.drain()

@@ -1,6 +1,6 @@
 // Small questions for panels: PromQL in, plain rows or lines on an even grid out, with a deadline.
 import type { Clock } from '../lib/clock.ts'
-import { type Duration, duration, instant, type Instant } from '../lib/time.ts'
+import { type Duration, duration, type Instant, instant } from '../lib/time.ts'
 import { recordOf } from '../model/labels.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Matrix } from '../model/result.ts'

@@ -56,7 +56,11 @@ export const find = (doors: ConsoleDoors, p: Picture, text: string): readonly Fo
   )
   add(
     p.groups.flatMap((g) =>
-      g.rules.map((r) => ({ name: r.name, kind: 'rule' as const, href: `/explore?expr=${encodeURIComponent(r.query)}` })),
+      g.rules.map((r) => ({
+        name: r.name,
+        kind: 'rule' as const,
+        href: `/explore?expr=${encodeURIComponent(r.query)}`,
+      })),
     ),
   )
   add(

@@ -20,7 +20,7 @@ export const count = (n: number): string => {
   if (a >= 1e6) return `${significant(n / 1e6)}${thin}M`
   if (a >= 1e4) return `${significant(n / 1e3)}${thin}k`
   if (a >= 100 || Number.isInteger(n)) return grouped(n)
-  return a >= 1 || a === 0 ? trimZeros(n.toFixed(2)) : String(Number(n.toPrecision(3)))
+  return a >= 1 || a === 0 ? trimZeros(significant(n)) : String(Number(n.toPrecision(3)))
 }
 const trimZeros = (text: string): string => text.replace(/\.?0+$/, '')
 

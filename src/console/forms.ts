@@ -68,9 +68,14 @@ export const readMatchers = (text: string): Matcher[] => {
         throw new AppError('bad_data', `matchers: ${s} is not a quoted text`)
       }
     }
-    out.push({ name: m[1]!.startsWith('"') ? unquote(m[1]!) : m[1]!, op: m[2] as Matcher['op'], value: unquote(m[3]!) })
+    out.push({
+      name: m[1]!.startsWith('"') ? unquote(m[1]!) : m[1]!,
+      op: m[2] as Matcher['op'],
+      value: unquote(m[3]!),
+    })
   }
-  if (out.length === 0) throw new AppError('bad_data', 'matchers: name at least one, for example alertname="HostCpuHigh"')
+  if (out.length === 0)
+    throw new AppError('bad_data', 'matchers: name at least one, for example alertname="HostCpuHigh"')
   return out
 }
 

@@ -2,8 +2,8 @@
 import { html } from 'hono/html'
 import { asAppError } from '../lib/errors.ts'
 import { clockSeconds } from './format.ts'
-import { broken, type Html, panel } from './parts.ts'
 import type { PageContext } from './pages.ts'
+import { broken, type Html, panel } from './parts.ts'
 
 interface PanelOptions {
   readonly aside?: Html | string
@@ -30,7 +30,11 @@ export const guarded = async (
       id,
       title,
       broken(
-        store ? 'ClickHouse does not answer.' : error.code === 'timeout' ? 'No answer within 5 s.' : 'Cannot be shown.',
+        store
+          ? 'ClickHouse does not answer.'
+          : error.code === 'timeout'
+            ? 'No answer within 5 s.'
+            : 'Cannot be shown.',
         `${store || error.message}. ${holds} Asked at ${clockSeconds(picture.now)}.`,
         html`<a class="button" href="/ingest">Look at ingest</a>`,
       ),

@@ -1,5 +1,5 @@
 // The stream behind open pages: one look every five seconds for each page that somebody has open, only what changed is sent.
-import { type Clock, type Timer } from '../lib/clock.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { duration } from '../lib/time.ts'

@@ -1,5 +1,5 @@
 // What every page knows at once, from memory: alerts with their rules, who has them, whether actions and data flow.
-import type { Instant } from '../lib/time.ts'
+import { type Instant, instant } from '../lib/time.ts'
 import type { ActiveAlert } from '../model/alert.ts'
 import { fingerprint } from '../model/alert.ts'
 import { recordOf } from '../model/labels.ts'
@@ -66,7 +66,7 @@ export const limitOf = (expr: string): { text: string; value: number; above: boo
   if (!m) return null
   const value = Number(m[2])
   return {
-    text: `${signs[m[1]!] ?? m[1]}\u202f${write[alertUnit(expr)](value)}`,
+    text: `${signs[m[1]!] ?? m[1]}\u202f${write[alertUnit(expr)](value).replace(/\.0+(?!\d)/, '')}`,
     value,
     above: m[1]!.startsWith('>'),
   }
@@ -207,7 +207,7 @@ export const takePicture = (doors: ConsoleDoors): Picture => {
     groups,
     rules: rules.length,
     broken: rules.filter((r) => r.health === 'err').length,
-    lookedAt: looked.length > 0 ? looked.reduce((a, b) => (a > b ? a : b)) : null,
+    lookedAt: looked.length > 0 ? looked.reduce((a, b) => instant(Math.max(a, b))) : null,
     escalations,
     held: doors.decisions(200).filter((d) => d.approvable).length,
     actions: doors.actions(),

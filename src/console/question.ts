@@ -1,7 +1,7 @@
 // What Explore is asked, read from its address; and the answer, measured.
 import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
-import { duration, type Duration, fromIso, instant, type Instant, parseDuration } from '../lib/time.ts'
+import { type Duration, duration, fromIso, type Instant, instant, parseDuration } from '../lib/time.ts'
 import type { Labels } from '../model/labels.ts'
 import { labelOf, metricName, printLabels, recordOf } from '../model/labels.ts'
 import type { Checked, Querier } from '../model/ports/querier.ts'
@@ -48,7 +48,10 @@ const read = (name: string, text: string, otherwise: Duration): Duration => {
   if (text === '') return otherwise
   const d = parseDuration(text)
   if (d === null || d < 1000)
-    throw new AppError('bad_data', `${name}: ${JSON.stringify(text)} is not a length of time; write it as 15m, 1h or 7d`)
+    throw new AppError(
+      'bad_data',
+      `${name}: ${JSON.stringify(text)} is not a length of time; write it as 15m, 1h or 7d`,
+    )
   return d
 }
 
@@ -59,7 +62,10 @@ const readEnd = (text: string): Instant | null => {
   try {
     return fromIso(text)
   } catch {
-    throw new AppError('bad_data', `end: ${JSON.stringify(text)} is no time; write it as 2026-11-23T03:14:00Z`)
+    throw new AppError(
+      'bad_data',
+      `end: ${JSON.stringify(text)} is no time; write it as 2026-11-23T03:14:00Z`,
+    )
   }
 }
 
@@ -70,8 +76,18 @@ export const readQuestion = (query: URLSearchParams): Question => {
   const auto = duration((steps.find((s) => range / 1000 / s <= wantedPoints) ?? 86_400) * 1000)
   const step = read('step', get('step'), auto)
   if (range / step > mostPoints)
-    throw new AppError('bad_data', `step: ${Math.ceil(range / step)} points are asked for; take a step of ${auto / 1000}s or more`)
-  return { expr: get('expr'), range, rangeText: get('range') || '1h', endAt: readEnd(get('end')), step, stepText: get('step') }
+    throw new AppError(
+      'bad_data',
+      `step: ${Math.ceil(range / step)} points are asked for; take a step of ${auto / 1000}s or more`,
+    )
+  return {
+    expr: get('expr'),
+    range,
+    rangeText: get('range') || '1h',
+    endAt: readEnd(get('end')),
+    step,
+    stepText: get('step'),
+  }
 }
 
 /** What tells the series apart: the labels in which they differ, or all of them. */

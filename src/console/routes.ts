@@ -1,9 +1,11 @@
 // The console's addresses: pages, their stream, what the find dialog asks, forms, and assets.
+
+import { randomUUID } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
 import { type Context, Hono } from 'hono'
 import { html } from 'hono/html'
 import { streamSSE } from 'hono/streaming'
 import type { BlankEnv } from 'hono/types'
-import { gzipSync } from 'node:zlib'
 import { asAppError } from '../lib/errors.ts'
 import { type Ask, createAsk } from './ask.ts'
 import { type Assets, loadAssets } from './assets.ts'
@@ -14,7 +16,6 @@ import { doneWords, formRoutes } from './forms.ts'
 import { type Fragment, fragment } from './fragment.ts'
 import { pageHeaders } from './headers.ts'
 import { Live, type StreamEvent } from './live.ts'
-import type { Page, PageContext } from './pages.ts'
 import { alertsPage } from './pages/alerts.ts'
 import { decisionsPage } from './pages/decisions.ts'
 import { explorePage } from './pages/explore.ts'
@@ -22,7 +23,8 @@ import { ingestPage } from './pages/ingest.ts'
 import { nowPage } from './pages/now.ts'
 import { oncallPage } from './pages/oncall.ts'
 import { rulesPage } from './pages/rules.ts'
-import { broken, head, type Html, raw } from './parts.ts'
+import type { Page, PageContext } from './pages.ts'
+import { broken, type Html, head, raw } from './parts.ts'
 import { takePicture } from './picture.ts'
 import { shell, shellPieces } from './shell.ts'
 
@@ -56,7 +58,7 @@ const piecesOf = (page: Page, context: PageContext): Promise<Fragment[]> =>
     ),
   )
 
-const render = async (made: Made, page: Page, query: URLSearchParams): Promise<string> => {
+const render = async (made: Made, page: Page, query: URLSearchParams, nonce: string): Promise<string> => {
   const context = contextOf(made, query)
   const ready = new Map((await piecesOf(page, context)).map((f) => [f.id, f.html]))
   const piece = (id: string): Html => raw(ready.get(id) ?? '')
@@ -68,6 +70,7 @@ const render = async (made: Made, page: Page, query: URLSearchParams): Promise<s
     assets: made.assets.base,
     scripts: page.scripts,
     done: doneWords[query.get('done') ?? ''] ?? '',
+    nonce,
   }
   return String(await shell(frame, piece, await page.layout(piece, context)))
 }
@@ -75,7 +78,9 @@ const render = async (made: Made, page: Page, query: URLSearchParams): Promise<s
 /** A page whose only content is what went wrong. */
 const errorPage = async (made: Made, message: string): Promise<string> => {
   const context = contextOf(made, new URLSearchParams())
-  const ready = new Map((await piecesOf({ ...nowPage, pieces: () => [] }, context)).map((f) => [f.id, f.html]))
+  const ready = new Map(
+    (await piecesOf({ ...nowPage, pieces: () => [] }, context)).map((f) => [f.id, f.html]),
+  )
   const frame = {
     page: '',
     title: 'Not done',
@@ -84,15 +89,16 @@ const errorPage = async (made: Made, message: string): Promise<string> => {
     assets: made.assets.base,
     scripts: [],
     done: '',
+    nonce: '',
   }
   const body = html`${head('Not done')}<section class="panel">${broken(message, 'Nothing was changed by this.', html`<a class="button" href="/">Now</a>`)}</section>`
   return String(await shell(frame, (id) => raw(ready.get(id) ?? ''), body))
 }
 
-const send = (c: Context, page: string, status: 200 | number = 200): Response => {
+const send = (c: Context, page: string, nonce: string, status = 200): Response => {
   const zipped = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '')
   const headers = {
-    ...pageHeaders,
+    ...pageHeaders(nonce),
     'content-type': 'text/html; charset=utf-8',
     vary: 'accept-encoding',
     ...(zipped ? { 'content-encoding': 'gzip' } : {}),
@@ -107,7 +113,12 @@ const assetRoutes = (app: Hono<BlankEnv>, { doors, assets }: Made): void => {
   app.get('/console/assets/:digest/editor.js', async () => {
     const body = new Uint8Array(gzipSync(await editor()))
     return new Response(body, {
-      headers: { 'content-type': script, 'content-encoding': 'gzip', 'cache-control': forGood, 'x-content-type-options': 'nosniff' },
+      headers: {
+        'content-type': script,
+        'content-encoding': 'gzip',
+        'cache-control': forGood,
+        'x-content-type-options': 'nosniff',
+      },
     })
   })
   app.get('/console/assets/:digest/:name', (c) => {
@@ -139,6 +150,7 @@ const hasOf = (text: string): Map<string, string> =>
       .filter(([id, digest]) => id && digest),
   )
 
+const mostQueued = 1000
 const streamRoute = (app: Hono<BlankEnv>, made: Made): void => {
   const { doors } = made
   const byKey = new Map(pages.map((p) => [p.key, p]))
@@ -157,7 +169,9 @@ const streamRoute = (app: Hono<BlankEnv>, made: Made): void => {
       const queue: StreamEvent[] = []
       let wake = (): void => undefined
       const leave = live.watch(page.key, has, (events) => {
-        queue.push(...events)
+        // A browser that does not read is let go; it comes back by itself.
+        if (queue.length > mostQueued) stream.abort()
+        else queue.push(...events)
         wake()
       })
       stream.onAbort(() => {
@@ -187,10 +201,13 @@ export const consoleRoutes = (doors: ConsoleDoors): Hono<BlankEnv> => {
   app.onError(async (thrown, c) => {
     const error = asAppError(thrown)
     if (error.code === 'internal') doors.log.error({ err: thrown, path: c.req.path }, 'page failed')
-    return send(c, await errorPage(made, error.message), error.status)
+    return send(c, await errorPage(made, error.message), randomUUID(), error.status)
   })
   for (const page of pages)
-    app.get(page.path, async (c) => send(c, await render(made, page, new URL(c.req.url).searchParams)))
+    app.get(page.path, async (c) => {
+      const nonce = randomUUID()
+      return send(c, await render(made, page, new URL(c.req.url).searchParams, nonce), nonce)
+    })
   app.get('/console/find', (c) => {
     const text = (c.req.query('q') ?? '').slice(0, 200)
     return c.json(find(doors, takePicture(doors), text), 200, { 'cache-control': 'no-store' })

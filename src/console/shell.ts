@@ -1,7 +1,7 @@
 // The frame of every page: strip, rail, tabs, dialogs; and the pieces of it that the stream keeps current.
 import { createHash } from 'node:crypto'
 import { html, raw } from 'hono/html'
-import { icon, type Html, state, time } from './parts.ts'
+import { type Html, icon, state, time } from './parts.ts'
 import type { Picture } from './picture.ts'
 import { sprite } from './sprite.ts'
 
@@ -85,7 +85,7 @@ const switchState = (p: Picture): Html =>
   html`<div class="switch" id="switch" data-fragment>${
     p.actions.stopped
       ? html`${state('held', 'Actions are stopped')}<a class="text" href="/decisions#actions">Resume…</a>`
-      : html`${p.actions.mode === 'live' ? state('ok', 'Actions are live') : state('idle', 'Dry run: nothing is done')}<a class="text" href="/decisions#actions" data-stop>Stop all…</a>`
+      : html`${p.actions.mode === 'live' ? state('ok', 'Actions are live') : state('idle', 'Actions run dry')}<a class="text" href="/decisions#actions" data-stop>Stop all…</a>`
   }</div>`
 
 const badge = (id: string, n: number, of: string): Html =>
@@ -117,6 +117,8 @@ export interface Frame {
   readonly scripts: readonly string[]
   /** What was just done, said once. */
   readonly done: string
+  /** What the editor's styles are let in by. */
+  readonly nonce: string
 }
 
 const headOf = ({ page, title, picture, assets, scripts }: Frame): Html => html`<head>
@@ -133,9 +135,9 @@ ${page === 'explore' ? '' : html`<noscript><meta http-equiv="refresh" content="3
 </head>`
 
 export const shell = (frame: Frame, piece: (id: string) => Html, body: Html): Html => {
-  const { page, picture, name, done } = frame
+  const { page, picture, name, done, nonce } = frame
   return html`<!doctype html>
-<html lang="en" data-page="${page}">
+<html lang="en" data-page="${page}" data-nonce="${nonce}">
 ${headOf(frame)}
 <body>
 ${sprite}

@@ -28,15 +28,20 @@ const slack = 8
 
 /**
  * The bytes a block stands for. Throws `too_large` when it announces more than `maxBytes`, `bad_data` when it is broken or
- * announces more than any block of its size can hold.
+ * announces more than any block of its size can hold. `memory` gives at least as many bytes as it is asked for; fresh ones unless told
+ * otherwise.
  */
-export const snappyDecode = (block: Buffer, maxBytes: number): Buffer => {
+export const snappyDecode = (
+  block: Buffer,
+  maxBytes: number,
+  memory: (size: number) => Buffer = Buffer.allocUnsafeSlow,
+): Buffer => {
   const { length, at } = header(block)
   if (length > maxBytes)
     throw new AppError('too_large', `the body is ${length} bytes uncompressed, at most ${maxBytes} are taken`)
   // The best a copy element does is 64 bytes out of three, so 32 times the block bounds any honest length.
   if (length > block.length * 32) throw broken(0)
-  const out = Buffer.allocUnsafeSlow(length + slack)
+  const out = memory(length + slack)
   expand(block, at, out, length)
   return out.subarray(0, length)
 }

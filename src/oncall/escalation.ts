@@ -1,6 +1,6 @@
 // One escalation as a machine: who is paged next, and when it is over.
 import { hash64 } from '../lib/hash.ts'
-import { type Instant, plus } from '../lib/time.ts'
+import { type Duration, type Instant, plus } from '../lib/time.ts'
 import type { Notification } from '../model/alert.ts'
 import type { Policy } from './config.ts'
 
@@ -38,7 +38,8 @@ export interface EscalationState {
 export type EscalationEvent =
   | { readonly kind: 'firing'; readonly notification: Notification }
   | { readonly kind: 'resolved'; readonly notification: Notification }
-  | { readonly kind: 'tick' }
+  /** `rangFor`: the instant whose timer rang; it has come then, whatever a clock that was set says. */
+  | { readonly kind: 'tick'; readonly rangFor?: Instant }
   | { readonly kind: 'acknowledge'; readonly by: string }
   | { readonly kind: 'closed'; readonly by: string }
   | { readonly kind: 'delivered'; readonly page: string; readonly failure: string | null }
@@ -91,11 +92,17 @@ const asking = (state: EscalationState, pages: readonly PageRecord[]): Stepped =
   effects: pages,
 })
 
+/** The longest that a step may have to wait for. */
+export const longestWait = (policy: Policy): Duration =>
+  Math.max(60_000, ...policy.steps.map((s) => s.after)) as Duration
+
 /** Goes through every step whose time has come, in order. */
-const due = (start: EscalationState, policy: Policy, now: Instant): Stepped => {
+const due = (start: EscalationState, policy: Policy, now: Instant, rangFor?: Instant): Stepped => {
   let state = start
   const effects: PageRecord[] = []
-  while (state.status === 'open' && state.nextAt !== null && state.nextAt <= now) {
+  let rang = rangFor
+  while (state.status === 'open' && state.nextAt !== null && (state.nextAt <= now || state.nextAt === rang)) {
+    rang = undefined
     const step = policy.steps[state.step]
     if (!step) {
       // The policy has fewer steps than when the escalation began.
@@ -166,7 +173,7 @@ export const step = (
     case 'firing':
       return due(fired(state, event.notification, policy, now), policy, now)
     case 'tick':
-      return due(state, policy, now)
+      return due(state, policy, now, event.rangFor)
     case 'acknowledge':
       return state.status === 'acknowledged'
         ? same

@@ -175,7 +175,7 @@ describe('the room', () => {
       },
     }
     const oncall = createOncall({
-      ...{ config, rows, clock, log: silentLogger(), metrics: fakeMetrics(), publicURL: 'http://here' },
+      ...{ config, rows, clock, log: silentLogger(), metrics: fakeMetrics(), publicURL: () => 'http://here' },
       pagersFor: () => [pager],
       signer: createAckSigner(Buffer.alloc(32)),
     })
@@ -214,6 +214,22 @@ describe('the room', () => {
       { user: 'a', state: 'failed', why: 'gone' },
       { user: 'b', state: 'sent' },
     ])
+  })
+
+  test.each([
+    ['set back by three hours', -3 * 60 * min],
+    ['a hair behind its timers', -1],
+    ['set forward by three hours', 3 * 60 * min],
+  ])('a clock %s does not lose the next step, nor bring it twice', async (_, by) => {
+    const { oncall, pages, clock } = await make(() => ({ outcome: 'sent' }))
+    await oncall.notifier('p').notify(notification(), live)
+    await clock.advance(min)
+    clock.jump(clock.now() + by)
+    await clock.advance(4 * min)
+    await clock.advance(min)
+    expect(pages.map((p) => p.user)).toEqual(['a', 'b'])
+    await clock.advance(60 * min)
+    expect(pages).toHaveLength(2)
   })
 
   test('a resolve without an escalation, and an unknown policy', async () => {

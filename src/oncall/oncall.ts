@@ -13,7 +13,14 @@ import type { Page, Pager } from '../model/ports/pager.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { AckSigner } from './ack-link.ts'
 import type { OncallConfig, Policy, User } from './config.ts'
-import { begin, type EscalationEvent, type EscalationState, type PageRecord, step } from './escalation.ts'
+import {
+  begin,
+  type EscalationEvent,
+  type EscalationState,
+  longestWait,
+  type PageRecord,
+  step,
+} from './escalation.ts'
 
 export interface OncallDeps {
   readonly config: OncallConfig
@@ -25,7 +32,7 @@ export interface OncallDeps {
   readonly metrics: Metrics
   readonly signer: AckSigner
   /** How people reach this Airboss when `public_url` is not configured. */
-  readonly publicURL: string
+  readonly publicURL: () => string
 }
 
 export interface Oncall extends Service, OnCall {
@@ -161,13 +168,17 @@ class OncallRoom implements Oncall {
   #arm(state: EscalationState): void {
     this.#timers.get(state.id)?.cancel()
     this.#timers.delete(state.id)
-    if (state.nextAt === null || this.#stop.signal.aborted) return
-    const wait = Math.max(state.nextAt - this.#deps.clock.now(), 0) as Duration
+    const { nextAt } = state
+    if (nextAt === null || this.#stop.signal.aborted) return
+    const policy = this.#policy(state.policy)
+    const left = Math.max(nextAt - this.#deps.clock.now(), 0)
+    // More than any step may wait is left only by a clock that was set back: nobody sleeps through that.
+    const wait = (policy ? Math.min(left, longestWait(policy)) : left) as Duration
     this.#timers.set(
       state.id,
       this.#deps.clock.after(
         wait,
-        () => void this.#event(state.id, { kind: 'tick' }, false).catch(() => undefined),
+        () => void this.#event(state.id, { kind: 'tick', rangFor: nextAt }, false).catch(() => undefined),
       ),
     )
   }
@@ -216,7 +227,7 @@ class OncallRoom implements Oncall {
     const { signer, publicURL } = this.#deps
     const expiresAt = plus(record.at, this.#config.ackExpiry)
     const token = signer.sign({ escalation: state.id, user: record.user, page: record.id, expiresAt })
-    const base = this.#config.publicURL ?? publicURL
+    const base = this.#config.publicURL ?? publicURL()
     return {
       id: record.id,
       user: record.user,

@@ -111,7 +111,7 @@ const keep = async (run: Run, source: Source): Promise<SeriesColumns[]> => {
   const slices: SeriesColumns[] = []
   for await (const columns of run.deps.reader.read(planOf(run, source), run.signal)) {
     countSlice(run, columns)
-    slices.push(copyColumns(columns))
+    slices.push(columns.own ? columns : copyColumns(columns))
     run.check()
   }
   return slices
@@ -131,7 +131,7 @@ export async function* slices(run: Run, source: Source): AsyncGenerator<Slice> {
   }
   for await (const columns of run.deps.reader.read(planOf(run, source), run.signal)) {
     countSlice(run, columns)
-    yield { columns, owned: false }
+    yield { columns, owned: columns.own ?? false }
     run.check()
   }
 }

@@ -52,6 +52,7 @@ const perReplica = (
   const value = sum / values.length
   const ratio = value / target
   const missing = Math.max(current - values.length, 0)
+  if (missing > 0 && ratio === 1) return { replicas: current, ratio, value }
   if (missing === 0) {
     const keep = current > 0 && near(ratio, tolerance)
     return { replicas: keep ? current : ceiling(ratio * values.length), ratio, value }

@@ -41,6 +41,8 @@ describe('what one metric asks for', () => {
     ['Utilization', 50, [60, 60], 3, 3],
     // Down counts it at the goal: (10 + 10 + 50) / 3 / 50 = 0.47, ceil(1.4) = 2.
     ['Utilization', 50, [10, 10], 3, 2],
+    // Exactly at the goal with some missing: nothing is assumed, no change.
+    ['Utilization', 50, [50, 50], 4, 4],
     // Down with most missing: within tolerance, no change.
     ['Utilization', 50, [40], 10, 10],
   ] as const)('%s goal %d, measured %j, %d replicas: %d', (type, target, values, current, expected) => {
@@ -52,6 +54,19 @@ describe('what one metric asks for', () => {
     expect(ask('Value', 1, [Number.NaN], 3)).toBeNull()
     expect(ask('AverageValue', 1, [1, 2], 3)).toBeNull()
   })
+})
+
+test('recommendations and changes that lie ahead, by a clock set back, count as of now', () => {
+  const ahead: Run[] = [{ fromAt: instant(now + 1000), toAt: instant(now + 7_200_000), replicas: 6 }]
+  expect(stabilize(6, 9, ahead, defaults, now).replicas).toBe(9)
+  expect(stabilize(6, 2, ahead, defaults, now).replicas).toBe(6)
+  const kept = remember(ahead, 2, defaults, now)
+  expect(kept).toEqual([
+    { fromAt: now, toAt: now, replicas: 6 },
+    { fromAt: now, toAt: now, replicas: 2 },
+  ])
+  expect(stabilize(6, 2, kept, defaults, instant(now + 5 * minute)).replicas).toBe(2)
+  expect(recentChanges([{ at: instant(now + 1000), by: 4 }], defaults, now)).toEqual([])
 })
 
 describe('several metrics', () => {

@@ -1,5 +1,5 @@
 // Slows scaling down to what its rules allow: stabilisation windows, changes a period, and bounds.
-import type { Instant } from '../lib/time.ts'
+import { type Instant, instant } from '../lib/time.ts'
 import type { Behavior, ScalingRules } from './config.ts'
 
 /** A recommendation that held from one moment to another. */
@@ -47,8 +47,10 @@ export const stabilize = (
   let lowest = wanted
   let highest = wanted
   for (const run of runs) {
-    if (run.toAt > now - behavior.scale_up.stabilization_window) lowest = Math.min(lowest, run.replicas)
-    if (run.toAt > now - behavior.scale_down.stabilization_window) highest = Math.max(highest, run.replicas)
+    // By a clock that was set back it lies ahead: it ended at the latest now.
+    const toAt = Math.min(run.toAt, now)
+    if (toAt > now - behavior.scale_up.stabilization_window) lowest = Math.min(lowest, run.replicas)
+    if (toAt > now - behavior.scale_down.stabilization_window) highest = Math.max(highest, run.replicas)
   }
   const replicas = Math.min(Math.max(current, lowest), highest)
   if (replicas === wanted) return { replicas, limitedBy: null }
@@ -133,18 +135,21 @@ export const remember = (
   now: Instant,
 ): readonly Run[] => {
   const window = Math.max(behavior.scale_up.stabilization_window, behavior.scale_down.stabilization_window)
-  const kept = runs.filter((r) => r.toAt > now - window)
+  const until = (at: Instant): Instant => instant(Math.min(at, now))
+  const kept = runs
+    .filter((r) => r.toAt > now - window)
+    .map((r) => (r.toAt > now ? { ...r, fromAt: until(r.fromAt), toAt: now } : r))
   const last = kept.at(-1)
   if (last?.replicas === replicas) return [...kept.slice(0, -1), { ...last, toAt: now }]
   return [...kept, { fromAt: now, toAt: now, replicas }]
 }
 
-/** Without the changes that no policy's period reaches any more. */
+/** Without the changes that no policy's period reaches any more, and without those that a clock set back has put ahead. */
 export const recentChanges = (
   changes: readonly Change[],
   behavior: Behavior,
   now: Instant,
 ): readonly Change[] => {
   const periods = [...behavior.scale_up.policies, ...behavior.scale_down.policies].map((p) => p.period)
-  return changes.filter((c) => c.at > now - Math.max(...periods))
+  return changes.filter((c) => c.at > now - Math.max(...periods) && c.at <= now)
 }

@@ -168,12 +168,12 @@ class Autoscalers implements Scaler {
     const tolerance = { up: scale_up.tolerance, down: scale_down.tolerance }
     const proposals = measured.map((m) => propose(m, current, tolerance))
     const combined = combine(proposals, current)
-    const { runs, changes } = w.memory
+    const { runs } = w.memory
     const allowed = decide({
       current,
       wanted: combined.replicas,
       runs,
-      changes,
+      changes: happened(w.memory, current),
       behavior: config.behavior,
       limits: { min: config.min_replicas, max: config.max_replicas },
       now,
@@ -230,7 +230,7 @@ class Autoscalers implements Scaler {
       },
       this.#life.signal,
     )
-    const changes = [...w.memory.changes, { at: now, by: replicas - current }]
+    const changes = [...happened(w.memory, current), { at: now, by: replicas - current }]
     w.memory = { ...w.memory, changes, asked: replicas, held: false }
   }
 
@@ -322,6 +322,14 @@ class Autoscalers implements Scaler {
 }
 
 const clamp = (n: number, c: Autoscaler): number => Math.min(Math.max(n, c.min_replicas), c.max_replicas)
+
+/** The changes as far as they came about: of what was asked for last and is not there yet (a dry run, a slow actuator) only what moved counts. */
+const happened = ({ changes, asked }: Memory, current: number): readonly Change[] => {
+  const last = changes.at(-1)
+  if (asked === null || !last) return changes
+  const from = asked - last.by
+  return [...changes.slice(0, -1), { ...last, by: current - from }]
+}
 
 const winner = ({ by }: Combined, proposals: readonly (Proposal | null)[]) => {
   const of = by === null ? null : (proposals[by] ?? null)

@@ -11,7 +11,7 @@ import { printLabels } from '../model/labels.ts'
 import type { BatchWriter } from '../model/ports/batch-writer.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { SeriesTable } from '../model/series.ts'
-import { rowsOf, sliceBatch } from './log-codec.ts'
+import { createMerger, rowsOf, sliceBatch } from './log-codec.ts'
 
 export interface RangeStoreOptions {
   readonly writer: BatchWriter
@@ -29,6 +29,7 @@ const mostCuts = 400
 
 export class RangeStore {
   readonly #options: RangeStoreOptions
+  readonly #merge = createMerger()
   readonly #failures
   readonly #quarantined
   /** The error that the store gives now, null while it takes what it is given. */
@@ -50,8 +51,12 @@ export class RangeStore {
     )
   }
 
-  /** Resolves when every row is stored or set aside; rejects only when `signal` aborts or the quarantine cannot be written. */
-  async store(batch: Batch, token: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Stores the batches of one range; one range at a time. Resolves when every row is stored or set aside; rejects only when `signal` aborts
+   * or the quarantine cannot be written.
+   */
+  async store(batches: readonly Batch[], token: string, signal: AbortSignal): Promise<void> {
+    const batch = this.#merge(batches)
     let cuts = 0
     // Halves are named by their path, so that a replay cuts the same way and writes under the same tokens.
     const parts: { from: number; to: number; token: string }[] = [{ from: 0, to: rowsOf(batch), token }]

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { type Batch, sampleBatch, staleMarker, wordsOf } from '../model/batch.ts'
 import { labelsOf } from '../model/labels.ts'
 import { SeriesTable } from '../model/series.ts'
-import { BatchDecoder, BatchEncoder, mergeBatches, newestBefore, rowsOf, sliceBatch } from './log-codec.ts'
+import { BatchDecoder, BatchEncoder, createMerger, newestBefore, rowsOf, sliceBatch } from './log-codec.ts'
 
 const event = {
   id: 'e',
@@ -104,11 +104,11 @@ it('merges in order and slices through every kind of row', () => {
     ...sampleBatch([2], [5], [6]),
     metadata: [{ metric: 'm', type: 'gauge', help: '', unit: '' }],
   }
-  const all = mergeBatches([a, b])
+  const all = createMerger()([a, b])
   expect(Array.from(all.ref)).toEqual([0, 1, 2])
   expect(rowsOf(all)).toBe(5)
   for (let cut = 0; cut <= 5; cut++) {
-    const again = mergeBatches([sliceBatch(all, 0, cut), sliceBatch(all, cut, 5)])
+    const again = createMerger()([sliceBatch(all, 0, cut), sliceBatch(all, cut, 5)])
     expect(again).toEqual(all)
     expect(rowsOf(sliceBatch(all, 0, cut))).toBe(cut)
   }

@@ -1,4 +1,6 @@
 // Batches as bytes: columns as they lie in memory, label sets the first time a series is seen in a segment.
+import { AppError } from '../lib/errors.ts'
+import { mostRecordBytes } from '../lib/journal-format.ts'
 import type { Batch, CostRow, EventRow, Metadata } from '../model/batch.ts'
 import type { SeriesTable } from '../model/series.ts'
 
@@ -230,9 +232,13 @@ const copyBytes = (into: Float64Array | Uint32Array, from: Buffer, at: number): 
 /** The newest sample time in the log before this record. */
 export const newestBefore = (bytes: Buffer): number => bytes.readDoubleLE(24)
 
-/** A record of any kind but batch. */
-export const noteRecord = (kind: number, body: unknown): Buffer =>
-  Buffer.concat([Uint8Array.of(kind), Buffer.from(JSON.stringify(body))])
+/** A record of any kind but batch; throws `too_large` for one that the journal would not take. */
+export const noteRecord = (kind: number, body: unknown): Buffer => {
+  const record = Buffer.concat([Uint8Array.of(kind), Buffer.from(JSON.stringify(body))])
+  if (record.length > mostRecordBytes)
+    throw new AppError('too_large', `a note of ${record.length} bytes, at most ${mostRecordBytes} are kept`)
+  return record
+}
 export const noteBody = (bytes: Buffer): unknown => JSON.parse(bytes.toString('utf8', 1))
 
 export const rowsOf = (batch: Batch): number =>
@@ -242,27 +248,41 @@ export const rowsOf = (batch: Batch): number =>
 export const bytesOf = (batch: Batch): number =>
   96 + batch.ref.length * 20 + batch.metadata.length * 160 + (batch.events.length + batch.costs.length) * 320
 
-/** Batches as one, rows in the order given. */
-export const mergeBatches = (batches: readonly Batch[]): Batch => {
-  if (batches.length === 1) return batches[0]!
-  const n = batches.reduce((sum, b) => sum + b.ref.length, 0)
-  const ref = new Uint32Array(n)
-  const at = new Float64Array(n)
-  const value = new Float64Array(n)
-  let from = 0
-  for (const b of batches) {
-    ref.set(b.ref, from)
-    at.set(b.at, from)
-    value.set(b.value, from)
-    from += b.ref.length
+/** Rows whose memory is kept for the next merge. */
+const mostKept = 1 << 20
+
+/**
+ * Makes one batch of several, rows in the order given. Its columns are written over by the next call: fresh ones for every range would be
+ * megabytes of garbage a second.
+ */
+export const createMerger = (): ((batches: readonly Batch[]) => Batch) => {
+  let kept = { ref: new Uint32Array(0), at: new Float64Array(0), value: new Float64Array(0) }
+  const columns = (n: number): typeof kept => {
+    if (n <= kept.ref.length) return kept
+    const size = n > mostKept ? n : Math.min(mostKept, Math.max(n, kept.ref.length * 2))
+    const wider = { ref: new Uint32Array(size), at: new Float64Array(size), value: new Float64Array(size) }
+    if (size <= mostKept) kept = wider
+    return wider
   }
-  return {
-    ref,
-    at,
-    value,
-    metadata: batches.flatMap((b) => b.metadata),
-    events: batches.flatMap((b) => b.events),
-    costs: batches.flatMap((b) => b.costs),
+  return (batches) => {
+    if (batches.length === 1) return batches[0]!
+    const n = batches.reduce((sum, b) => sum + b.ref.length, 0)
+    const { ref, at, value } = columns(n)
+    let from = 0
+    for (const b of batches) {
+      ref.set(b.ref, from)
+      at.set(b.at, from)
+      value.set(b.value, from)
+      from += b.ref.length
+    }
+    return {
+      ref: ref.subarray(0, n),
+      at: at.subarray(0, n),
+      value: value.subarray(0, n),
+      metadata: batches.flatMap((b) => b.metadata),
+      events: batches.flatMap((b) => b.events),
+      costs: batches.flatMap((b) => b.costs),
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 // Turns the samples of a batch into Native blocks, and finds on the way which series rows must be written first.
-import type { Batch } from '../model/batch.ts'
+import { type Batch, wordsOf } from '../model/batch.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { nativeBlock } from './native.ts'
 
@@ -141,13 +141,27 @@ export const slicesOf = (batch: Batch, suspects: ReadonlySet<SeriesRef>): Slice[
   return cuts
 }
 
-/** A slice as one Native block; `seq` is the batch's place in the order of acceptance. */
-export const encodeSlice = (batch: Batch, table: SeriesTable, slice: Slice, seq: number): Buffer[] => {
+/** Words that `encodeSlice` needs of its memory for each row. */
+export const wordsPerRow = 8
+
+/**
+ * A slice as one Native block; `seq` is the batch's place in the order of acceptance. The block lies in `memory`, fresh where none
+ * is given, and is good until that is written again.
+ */
+export const encodeSlice = (
+  batch: Batch,
+  table: SeriesTable,
+  slice: Slice,
+  seq: number,
+  memory = new Uint32Array((slice.to - slice.from) * wordsPerRow),
+): Buffer[] => {
   const n = slice.to - slice.from
   const idWords = table.idWords
-  const ids = new Uint32Array(n * 2)
-  const times = new Uint32Array(n * 2)
-  const seqs = new Uint32Array(n * 2)
+  const column = (i: number): Uint32Array => memory.subarray(i * n * 2, (i + 1) * n * 2)
+  const ids = column(0)
+  const times = column(1)
+  const values = column(2)
+  const seqs = column(3)
   const { ref, at } = batch
   const seqLow = seq >>> 0
   const seqHigh = Math.floor(seq / 4294967296)
@@ -163,22 +177,24 @@ export const encodeSlice = (batch: Batch, table: SeriesTable, slice: Slice, seq:
     seqs[w] = seqLow
     seqs[w + 1] = seqHigh
   }
+  putValues(values, batch, slice)
   return nativeBlock(n, [
     { name: 'id', type: 'UInt64', data: ids },
     { name: 'timestamp', type: 'DateTime64(3)', data: times },
-    { name: 'value', type: 'Float64', data: valuesOf(batch, slice) },
+    { name: 'value', type: 'Float64', data: values },
     { name: 'seq', type: 'UInt64', data: seqs },
   ])
 }
 
 /** Values go as bits: a stale marker is a NaN whose bits count. */
-const valuesOf = (batch: Batch, { rows, from, to }: Slice): ArrayBufferView => {
-  if (!rows) return batch.value.subarray(from, to)
-  const source = new Uint32Array(batch.value.buffer, batch.value.byteOffset, batch.value.length * 2)
-  const out = new Uint32Array((to - from) * 2)
+const putValues = (out: Uint32Array, batch: Batch, { rows, from, to }: Slice): void => {
+  const source = wordsOf(batch.value)
+  if (!rows) {
+    out.set(source.subarray(from * 2, to * 2))
+    return
+  }
   for (let i = from, w = 0; i < to; i++, w += 2) {
     out[w] = source[rows[i]! * 2]!
     out[w + 1] = source[rows[i]! * 2 + 1]!
   }
-  return out
 }

@@ -9,7 +9,7 @@ import type { Metrics } from '../model/ports/metrics.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, type Settings, writeError } from './connection.ts'
 import { RowWriter } from './row-binary.ts'
-import { encodeSlice, firstBadTime, SeenSeries, slicesOf } from './sample-encoder.ts'
+import { encodeSlice, firstBadTime, insertRows, SeenSeries, slicesOf, wordsPerRow } from './sample-encoder.ts'
 
 export interface WriterDeps {
   readonly connection: Connection
@@ -40,6 +40,8 @@ class Writer implements StoreWriter {
   readonly #rows
   readonly #seconds
   #seq = 0
+  /** Memory of the last insert that was answered; null while one is under way or after one that was not: its bytes may still be on their way. */
+  #memory: Uint32Array<ArrayBuffer> | null = null
 
   constructor(deps: WriterDeps) {
     this.#deps = deps
@@ -108,7 +110,8 @@ class Writer implements StoreWriter {
     this.#seq = Math.max(this.#seq + 1, Math.floor(clock.now()) * 1000)
     const seq = this.#seq
     for (const [i, slice] of slicesOf(batch, suspects).entries()) {
-      const parts = encodeSlice(batch, table, slice, seq)
+      const memory = this.#takeMemory(slice.to - slice.from)
+      const parts = encodeSlice(batch, table, slice, seq, memory)
       await this.#insert(
         'samples (id, timestamp, value, seq)',
         'Native',
@@ -117,7 +120,15 @@ class Writer implements StoreWriter {
         slice.to - slice.from,
         signal,
       )
+      this.#memory = memory
     }
+  }
+
+  #takeMemory(rows: number): Uint32Array<ArrayBuffer> {
+    const memory = this.#memory
+    this.#memory = null
+    if (memory && memory.length >= rows * wordsPerRow) return memory
+    return new Uint32Array(Math.min(insertRows, rows * 2) * wordsPerRow)
   }
 
   async #series(

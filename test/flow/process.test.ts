@@ -1,7 +1,9 @@
 // Stories of the real process: it is killed, stalled, misconfigured and started again; nothing acknowledged is lost, and pages go out.
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
 import { type Product, type ProductOptions, runProduct, startProduct } from '../kit/product.ts'
+import { tempDir } from '../kit/temp-dir.ts'
 import { until } from '../kit/until.ts'
 import { startWebhookSink, type WebhookSink } from '../kit/webhook-sink.ts'
 
@@ -228,7 +230,13 @@ it('keeps the running configuration when the new one is broken, and says where a
     expect((await product.fetch('/-/healthy')).status).toBe(200)
     product.write(file, good[file as keyof typeof good])
   }
-  expect(await product.value('airboss_config_last_reload_successful')).not.toBe(1)
+  const last = async () => {
+    const status = (await (await product.fetch('/api/ops/v1/status')).json()) as {
+      reload: { ok: boolean; why: string }
+    }
+    return status.reload
+  }
+  expect(await last()).toMatchObject({ ok: false, why: expect.stringContaining('nobody') })
 
   // The old rules and routes went on all the while.
   await keepSending(() => product, 'heat', 95)(95)
@@ -240,7 +248,22 @@ it('keeps the running configuration when the new one is broken, and says where a
     () => product.said().slice(heard).includes('configuration reloaded'),
     5000,
   )
+  expect(await last()).toMatchObject({ ok: true, why: '' })
 }, 60_000)
+
+it('does not start on a broken configuration: it exits 2 and says where and how to mend it', async () => {
+  const dir = tempDir()
+  const config = join(dir, 'airboss.yaml')
+  writeFileSync(config, 'host: { enabled: false }\nquery:\n  timeout: soon\nlisten: { http: nowhere }\n')
+  const began = await runProduct(['serve', '--data', join(dir, 'data'), '--config', config])
+  expect(began.code).toBe(2)
+  expect(began.out).toBe('')
+  expect(began.err).toMatch(/airboss\.yaml:3: query\.timeout: not a duration/)
+  expect(began.err).toMatch(/airboss\.yaml:4: listen\.http: not an address; write it as host:port/)
+  expect(existsSync(join(dir, 'data'))).toBe(false)
+  const check = await runProduct(['check', '--config', config])
+  expect(check).toMatchObject({ code: 2, err: began.err })
+})
 
 it('takes no data directory that another one has', async () => {
   const product = await start({ files: { 'airboss.yaml': quiet } })

@@ -65,14 +65,17 @@ say(
 )
 say('pilot 2.0.0 and its canary 2.1.0, scout 1.4.0 and clerk 0.9.0 work; Ctrl-C ends it')
 let code = 0
+let ending = false
 await Promise.race([
   asked,
   demo.product.ended.then((status) => {
+    if (ending) return
     say(`Airboss ended by itself with ${status}`)
     code = 1
   }),
   ...(values.seconds ? [new Promise((resolve) => setTimeout(resolve, Number(values.seconds) * 1000))] : []),
 ])
+ending = true
 say('everything ends')
 await demo.stop()
 process.exit(code)

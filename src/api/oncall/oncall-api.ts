@@ -20,7 +20,7 @@ const page = (title: string, body: unknown) => html`<!doctype html>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <meta name="robots" content="noindex">
-    <meta name="referrer" content="no-referrer">
+    <meta name="referrer" content="same-origin">
     <title>${title}</title>
     <style>
       :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
@@ -76,9 +76,14 @@ export const createOncallApi = ({ oncall, log, actorOf }: OncallApiDoors): Hono 
   })
   app.use('/oncall/*', async (c, next) => {
     await next()
-    // The token stands in the address: it must not travel on, nor be kept.
-    c.header('referrer-policy', 'no-referrer')
+    // The token stands in the address: it must not travel on, nor be kept. Not `no-referrer`: under it browsers send the button's form with
+    // `Origin: null`, which is turned away as a foreign page.
+    c.header('referrer-policy', 'same-origin')
     c.header('cache-control', 'no-store')
+    c.header(
+      'content-security-policy',
+      "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    )
   })
   // Mail scanners and chat previews follow links: looking must not acknowledge, only the button does.
   app.get('/oncall/ack/:token', (c) => {

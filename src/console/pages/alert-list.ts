@@ -1,7 +1,7 @@
 // Alerts as rows: shape, name and subject, value against its limit, who has it, since when.
 import { html } from 'hono/html'
 import type { Escalation } from '../../model/ports/on-call.ts'
-import { state, time, type Html } from '../parts.ts'
+import { type Html, state, time } from '../parts.ts'
 import type { AlertLine, Picture } from '../picture.ts'
 
 const pagedOf = (e: Escalation): string => [...new Set(e.pages.map((p) => p.user))].at(-1) ?? ''
@@ -18,9 +18,7 @@ const who = (a: AlertLine, p: Picture): { first: Html | string; note: Html | str
   if (e.status === 'acknowledged')
     return {
       first: e.acknowledgedBy ?? 'somebody',
-      note: e.acknowledgedAt
-        ? html`acknowledged ${time(e.acknowledgedAt, p.now)}`
-        : 'acknowledged',
+      note: e.acknowledgedAt ? html`acknowledged ${time(e.acknowledgedAt, p.now)}` : 'acknowledged',
     }
   const paged = pagedOf(e)
   return {

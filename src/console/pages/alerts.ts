@@ -3,7 +3,7 @@ import { html } from 'hono/html'
 import { printMatcher } from '../../model/matcher.ts'
 import type { Silence } from '../../model/ports/alert-manager.ts'
 import type { Page, PageContext } from '../pages.ts'
-import { empty, head, type Html, panel, state, time } from '../parts.ts'
+import { empty, type Html, head, panel, state, time } from '../parts.ts'
 import type { AlertLine, Picture } from '../picture.ts'
 import { alertRow } from './alert-list.ts'
 
@@ -38,15 +38,21 @@ const safeLink = (url: string): boolean => /^https?:\/\//i.test(url)
 
 const detail = (a: AlertLine): Html =>
   html`<details class="alert-more" id="a-${a.id}"><summary><span class="sr">${a.name}: </span>More</summary>${a.description ? html`<p>${a.description}</p>` : ''}${labelList(a)}${
-    a.expr ? html`<p class="note"><a href="/explore?expr=${encodeURIComponent(a.expr)}&amp;range=1h"><code>${a.expr}</code></a></p>` : ''
+    a.expr
+      ? html`<p class="note"><a href="/explore?expr=${encodeURIComponent(a.expr)}&amp;range=1h"><code>${a.expr}</code></a></p>`
+      : ''
   }<div class="acts">${acknowledge(a)}${safeLink(a.runbook) ? html`<a class="button" href="${a.runbook}" rel="noreferrer">Runbook</a>` : a.runbook ? html`<span class="note">Runbook: ${a.runbook}</span>` : ''}</div>${
-    a.phase === 'silenced' ? html`<p class="note">Silenced by ${a.silencedBy.join(', ')}</p>` : silenceForm(matchersOf(a), a.id)
+    a.phase === 'silenced'
+      ? html`<p class="note">Silenced by ${a.silencedBy.join(', ')}</p>`
+      : silenceForm(matchersOf(a), a.id)
   }</details>`
 
 const shown = 200
 const list = (lines: readonly AlertLine[], p: Picture): Html =>
   html`<ul class="alerts full">${lines.slice(0, shown).map((a) => html`<li class="alert-block"><ul class="alerts">${alertRow(a, p)}</ul>${detail(a)}</li>`)}</ul>${
-    lines.length > shown ? html`<p class="note">${lines.length - shown} more are not shown; the API has them all: <code>/api/v2/alerts</code>.</p>` : ''
+    lines.length > shown
+      ? html`<p class="note">${lines.length - shown} more are not shown; the API has them all: <code>/api/v2/alerts</code>.</p>`
+      : ''
   }`
 
 const firingPanel = ({ picture: p }: PageContext): Html =>
@@ -57,7 +63,9 @@ const firingPanel = ({ picture: p }: PageContext): Html =>
       ? list(p.firing, p)
       : empty(
           'Nothing fires.',
-          p.lookedAt === null ? 'No rule has looked yet.' : html`${p.rules} rules looked, the last ${time(p.lookedAt, p.now)}.`,
+          p.lookedAt === null
+            ? 'No rule has looked yet.'
+            : html`${p.rules} rules looked, the last ${time(p.lookedAt, p.now)}.`,
         ),
     { aside: p.firing.length > 0 ? 'worst first' : '' },
   )
@@ -68,7 +76,10 @@ const pendingPanel = ({ picture: p }: PageContext): Html =>
     'Pending',
     p.pending.length > 0
       ? list(p.pending, p)
-      : empty('Nothing waits to fire.', 'An alert waits here while its condition holds for less than its time.'),
+      : empty(
+          'Nothing waits to fire.',
+          'An alert waits here while its condition holds for less than its time.',
+        ),
   )
 
 const quietPanel = ({ picture: p }: PageContext): Html =>
@@ -77,7 +88,10 @@ const quietPanel = ({ picture: p }: PageContext): Html =>
     'Silenced and held back',
     p.quiet.length > 0
       ? list(p.quiet, p)
-      : empty('Nothing is kept quiet.', 'Silences, other alerts and time intervals hold alerts back; those would be here.'),
+      : empty(
+          'Nothing is kept quiet.',
+          'Silences, other alerts and time intervals hold alerts back; those would be here.',
+        ),
   )
 
 const silenceRow = (s: Silence, p: Picture): Html =>

@@ -49,9 +49,12 @@ const outcome = (v: DecisionView): string => {
   return v.detail ? `${text}: ${v.detail}` : text
 }
 
+const shapeOf = ({ status, decision }: DecisionView): State =>
+  status === 'none' && decision.verdict === 'hold' ? 'held' : shapes[status]
+
 /** `form` offers approval in place. */
 export const decisionItem = (v: DecisionView, now: Instant, form = false): Html =>
-  html`<li class="decision ${shapes[v.status]}" id="d-${v.decision.id}">${state(shapes[v.status], '')}<div><p>${decisionTitle(v)}</p><p class="note">${v.decision.reason}</p><p class="foot-note">${time(v.decision.at, now)} · ${v.decision.kind} · ${outcome(v)}${
+  html`<li class="decision ${shapeOf(v)}" id="d-${v.decision.id}">${state(shapeOf(v), '')}<div><p>${decisionTitle(v)}</p><p class="note">${v.decision.reason}</p><p class="foot-note">${time(v.decision.at, now)} · ${v.decision.kind} · ${outcome(v)}${
     v.approval ? html` · approved by ${v.approval.by}${v.approval.why ? `: ${v.approval.why}` : ''}` : ''
   }${v.approvable && !form ? html` · <a href="/decisions#d-${v.decision.id}">Decide</a>` : ''}</p>${
     v.approvable && form && v.decision.action

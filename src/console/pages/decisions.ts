@@ -2,7 +2,7 @@
 import { html } from 'hono/html'
 import type { LedgerVersion } from '../../model/ports/ledger.ts'
 import type { Page, PageContext } from '../pages.ts'
-import { empty, head, type Html, panel, state, time } from '../parts.ts'
+import { empty, type Html, head, panel, state, time } from '../parts.ts'
 import type { Picture } from '../picture.ts'
 import { decisionItem } from './decision-list.ts'
 
@@ -15,7 +15,9 @@ const actionsPanel = ({ picture: { actions } }: PageContext): Html => {
   const body = actions.stopped
     ? html`<p>${state('held', 'Stopped')} by ${actions.stopped.by}: ${actions.stopped.why || 'no reason given'}</p><p class="note">Decisions are still taken and written down; what they ask for waits.</p>${switchForm('resume')}`
     : html`<p>${actions.mode === 'live' ? state('ok', 'Live') : state('idle', 'Dry run')} ${
-        actions.mode === 'live' ? 'What is decided is done, within its limits.' : 'What is decided is written down and nothing is done: actions.mode is dry_run.'
+        actions.mode === 'live'
+          ? 'What is decided is done, within its limits.'
+          : 'What is decided is written down and nothing is done: actions.mode is dry_run.'
       }</p>${switchForm('stop')}`
   return panel('actions', 'Actions', body)
 }
@@ -27,7 +29,10 @@ const heldPanel = ({ doors, picture: p }: PageContext): Html => {
     'Waiting for a person',
     held.length > 0
       ? html`<ol class="decisions">${held.map((d) => decisionItem(d, p.now, true))}</ol>`
-      : empty('Nothing waits for you.', 'An action that needs approval, or is held by a dry run, is asked here.'),
+      : empty(
+          'Nothing waits for you.',
+          'An action that needs approval, or is held by a dry run, is asked here.',
+        ),
   )
 }
 
@@ -59,7 +64,10 @@ const historyPanel = ({ doors, picture: p }: PageContext): Html => {
     'Record',
     list.length > 0
       ? html`<div class="scroll" tabindex="0"><table class="plain history"><thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">Change</th><th scope="col">By</th><th scope="col" class="wide-only">Chained as</th></tr></thead><tbody>${list.map((v) => historyRow(v, p))}</tbody></table></div>`
-      : empty('Nothing has been changed.', 'Every change by a person or by Airboss is written here, each chained to the one before.'),
+      : empty(
+          'Nothing has been changed.',
+          'Every change by a person or by Airboss is written here, each chained to the one before.',
+        ),
     { aside: list.length === 50 ? 'the newest 50 of every change' : 'every change' },
   )
 }

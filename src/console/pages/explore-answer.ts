@@ -20,7 +20,11 @@ interface Writer {
 }
 
 const metricsOf = (a: Answered): string[] => [
-  ...new Set(a.checked.selectors.flatMap((s) => s.filter((m) => m.name === '__name__' && m.op === '=').map((m) => m.value))),
+  ...new Set(
+    a.checked.selectors.flatMap((s) =>
+      s.filter((m) => m.name === '__name__' && m.op === '=').map((m) => m.value),
+    ),
+  ),
 ]
 
 /** The unit the answer is in: by the metric's own word or its name; a quotient of two metrics has none but a ratio's. */
@@ -29,7 +33,13 @@ const writerOf = ({ doors }: PageContext, a: Answered): Writer => {
   const perSecond = /\b(i?rate|deriv)\(/.test(expr)
   const quotient = /\)\s*\/|\}\s*\/|\w\s*\/\s*[a-z(]/i.test(expr)
   const known = alertUnit(expr)
-  const plain = (unit: Unit, suffix = ''): Writer => ({ unit, suffix, write: (n) => `${write[unit](n)}${Number.isFinite(n) ? suffix : ''}` })
+  const plain = (unit: Unit, suffix = ''): Writer => ({
+    unit,
+    suffix,
+    write: (n) => `${write[unit](n)}${Number.isFinite(n) ? suffix : ''}`,
+  })
+  const mean = /_(seconds|bytes|usd)_sum\b.*\/.*_\1_count\b/s.exec(expr)
+  if (mean) return plain(mean[1] as Unit)
   if (quotient) return plain(/:ratio/.test(expr) ? 'ratio' : 'count')
   if (/\bcount\(|_count\b|\bcount by/.test(expr)) return plain('count', perSecond ? '/s' : '')
   if (known !== 'count') return plain(known, perSecond && (known === 'bytes' || known === 'usd') ? '/s' : '')
@@ -49,7 +59,9 @@ const withoutLimit = (query: string): string =>
 const ruleOf = ({ picture }: PageContext, a: Answered) =>
   picture.groups
     .flatMap((g) => g.rules)
-    .find((r) => r.type === 'alerting' && limitOf(r.query) !== null && withoutLimit(r.query) === a.checked.text)
+    .find(
+      (r) => r.type === 'alerting' && limitOf(r.query) !== null && withoutLimit(r.query) === a.checked.text,
+    )
 
 const edges = (l: AnswerLine): { last: number | null; lastIndex: number } => {
   const lastIndex = l.values.findLastIndex((v) => v !== null)
@@ -87,7 +99,9 @@ export const plotPanel = (context: PageContext, q: Question, a: Answered): Html 
         height: 320,
         from: a.fromAt,
         to: a.toAt,
-        ...(limit && rule ? { threshold: { value: limit.value, label: `${rule.name} ${limit.text}`, below: !limit.above } } : {}),
+        ...(limit && rule
+          ? { threshold: { value: limit.value, label: `${rule.name} ${limit.text}`, below: !limit.above } }
+          : {}),
       },
       { title: q.expr.length > 90 ? `${q.expr.slice(0, 88)}…` : q.expr, says: sentence(a, w), aside },
     )}${hidden > 0 ? html`<p class="note">${state('warn', `${count(hidden)} more lines are not drawn`)}: the ${drawn} with the highest last value are. Aggregate, or take topk.</p>` : ''}`,
@@ -129,7 +143,11 @@ export const notesPanel = (context: PageContext, a: Answered): Html | string => 
       ({ l, at }) =>
         html`<li>${state('stale', l.label)} sent nothing after ${time((a.times[at]! * 1000) as typeof a.fromAt, a.toAt, 'seconds')}<span class="note">its line ends there; it is not drawn as zero</span></li>`,
     ),
-    ...(rule ? [html`<li>Rule <a href="/rules">${rule.name}</a> uses this expression<span class="note">its limit is drawn</span></li>`] : []),
+    ...(rule
+      ? [
+          html`<li>Rule <a href="/rules">${rule.name}</a> uses this expression<span class="note">its limit is drawn</span></li>`,
+        ]
+      : []),
   ]
   return items.length > 0 ? panel('notes', 'Notes', html`<ul class="links">${items}</ul>`) : ''
 }

@@ -2,10 +2,10 @@
 import { html, raw } from 'hono/html'
 import { asAppError } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
-import type { PageContext, Page } from '../pages.ts'
-import { broken, empty, head, type Html, panel, state } from '../parts.ts'
 import { count } from '../format.ts'
-import { answer, type Answered, type Question, readQuestion } from '../question.ts'
+import type { Page, PageContext } from '../pages.ts'
+import { broken, empty, type Html, head, panel, state } from '../parts.ts'
+import { type Answered, answer, type Question, readQuestion } from '../question.ts'
 import { explainPanel, notesPanel, plotPanel, tablePanel } from './explore-answer.ts'
 
 const ranges = [
@@ -49,10 +49,16 @@ const form = (q: Question, said: Html | string): Html => {
 }
 
 const starts: readonly (readonly [expr: string, what: string])[] = [
-  ['1 - sum by (instance) (rate(system_cpu_time_seconds_total{cpu_mode="idle"}[5m])) / sum by (instance) (rate(system_cpu_time_seconds_total[5m]))', 'How busy each machine is'],
+  [
+    '1 - sum by (instance) (rate(system_cpu_time_seconds_total{cpu_mode="idle"}[5m])) / sum by (instance) (rate(system_cpu_time_seconds_total[5m]))',
+    'How busy each machine is',
+  ],
   ['sum by (system_memory_state) (system_memory_usage_bytes)', 'Memory by state'],
   ['sum by (protocol) (rate(airboss_receive_samples_total[5m]))', 'Samples a second, by how they came'],
-  ['sum by (gen_ai_agent_name) (rate(gen_ai_client_operation_duration_seconds_count[5m]))', 'Model calls a second, by agent'],
+  [
+    'sum by (gen_ai_agent_name) (rate(gen_ai_client_operation_duration_seconds_count[5m]))',
+    'Model calls a second, by agent',
+  ],
   ['sum by (agent) (rate(airboss_cost_usd_total[15m])) * 3600', 'Cost an hour, by agent'],
   ['up', 'Which targets answer'],
 ]
@@ -67,7 +73,10 @@ const welcome = (): Html =>
 /** Names near to one that nothing has. */
 const near = ({ doors, picture }: PageContext, name: string): string[] => {
   const span = { fromAt: (picture.now - 86_400_000) as typeof picture.now, toAt: picture.now }
-  const parts = name.toLowerCase().split(/[_:]/).filter((p) => p.length > 2)
+  const parts = name
+    .toLowerCase()
+    .split(/[_:]/)
+    .filter((p) => p.length > 2)
   return doors.index
     .values('__name__', [], span)
     .map((known) => ({ known, hits: parts.filter((p) => known.includes(p)).length }))
@@ -79,9 +88,13 @@ const near = ({ doors, picture }: PageContext, name: string): string[] => {
 
 const nothing = (context: PageContext, a: Answered): Html => {
   const { doors } = context
-  const names = a.checked.selectors.flatMap((s) => s.filter((m) => m.name === '__name__' && m.op === '=').map((m) => m.value))
+  const names = a.checked.selectors.flatMap((s) =>
+    s.filter((m) => m.name === '__name__' && m.op === '=').map((m) => m.value),
+  )
   const span = { fromAt: a.fromAt, toAt: a.toAt }
-  const missing = names.filter((value) => doors.index.select([{ name: '__name__', op: '=', value }], span).length === 0)
+  const missing = names.filter(
+    (value) => doors.index.select([{ name: '__name__', op: '=', value }], span).length === 0,
+  )
   const hints = missing.flatMap((name) => near(context, name))
   return panel(
     'plot',
@@ -94,6 +107,10 @@ const nothing = (context: PageContext, a: Answered): Html => {
     )}${hints.length > 0 ? html`<p>Did you mean</p><ul class="links recent">${hints.map((h) => html`<li><a href="/explore?expr=${encodeURIComponent(h)}"><code>${h}</code></a></li>`)}</ul>` : ''}`,
   )
 }
+
+/** `1:17: parse error: …` for people. */
+const placed = (message: string): string =>
+  message.replace(/^(\d+):(\d+): (?:parse error: )?/, 'Line $1, column $2: ')
 
 const failed = (context: PageContext, q: Question, thrown: unknown): Html => {
   const error = asAppError(thrown)
@@ -108,7 +125,7 @@ const failed = (context: PageContext, q: Question, thrown: unknown): Html => {
   return html`${form(q, '')}${panel(
     'plot',
     error.code === 'bad_data' ? 'This cannot be asked' : 'No answer',
-    html`${broken(error.message, holds)}`,
+    html`${broken(placed(error.message), holds)}`,
   )}`
 }
 

@@ -3,12 +3,16 @@ import { html } from 'hono/html'
 import type { TargetView } from '../../model/views.ts'
 import { bytes, count, seconds, unknown } from '../format.ts'
 import type { Page, PageContext } from '../pages.ts'
-import { empty, head, type Html, panel, type State, state, time } from '../parts.ts'
+import { empty, type Html, head, panel, type State, state, time } from '../parts.ts'
 import type { Picture } from '../picture.ts'
 import { ingestPanel, keepFacts } from './now-machine.ts'
 
 const shapes: Readonly<Record<TargetView['health'], State>> = { up: 'ok', down: 'crit', unknown: 'stale' }
-const words: Readonly<Record<TargetView['health'], string>> = { up: 'Answers', down: 'Down', unknown: 'Not asked yet' }
+const words: Readonly<Record<TargetView['health'], string>> = {
+  up: 'Answers',
+  down: 'Down',
+  unknown: 'Not asked yet',
+}
 const rank: Readonly<Record<TargetView['health'], number>> = { down: 0, unknown: 1, up: 2 }
 const shown = 500
 
@@ -24,7 +28,7 @@ const targetsPanel = ({ doors, picture: p }: PageContext): Html => {
     'targets',
     'Scrape targets',
     targets.length > 0
-      ? html`<div class="scroll" tabindex="0"><table class="plain"><thead><tr><th scope="col">Target</th><th scope="col">State</th><th scope="col" class="r">Asked</th><th scope="col" class="r">Took</th></tr></thead><tbody>${targets.slice(0, shown).map((t) => targetRow(t, p))}</tbody></table></div>${targets.length > shown ? html`<p class="note">${targets.length - shown} more: <code>/api/v1/targets</code></p>` : ''}`
+      ? html`<div class="scroll" tabindex="0"><table class="plain targets"><thead><tr><th scope="col">Target</th><th scope="col">State</th><th scope="col" class="r">Asked</th><th scope="col" class="r">Took</th></tr></thead><tbody>${targets.slice(0, shown).map((t) => targetRow(t, p))}</tbody></table></div>${targets.length > shown ? html`<p class="note">${targets.length - shown} more: <code>/api/v1/targets</code></p>` : ''}`
       : empty('No targets.', 'Name them under scrape_configs, as Prometheus does.'),
     { aside: down > 0 ? `${down} of ${targets.length} down` : `${targets.length}, all asked in turn` },
   )
@@ -35,7 +39,7 @@ const keepPanel = (c: PageContext): Html => {
   return panel(
     'kept',
     'Where it is kept',
-    html`${keepFacts(c)}<dl class="facts"><div><dt>Recent window in memory</dt><dd class="num">${count(k.headSamples)} samples of ${count(k.headSeries)} series, ${bytes(k.headBytes)}</dd></div></dl>${
+    html`${keepFacts(c)}<dl class="facts"><div><dt>Recent samples in memory</dt><dd class="num">${count(k.headSamples)}</dd></div><div><dt>Of so many series</dt><dd class="num">${count(k.headSeries)}</dd></div><div><dt>Memory for them</dt><dd class="num">${bytes(k.headBytes)}</dd></div></dl>${
       k.storeError
         ? html`<p class="note">${k.storeError}. What arrives is kept in the write-ahead log and goes in when ClickHouse is back; rules and paging go on from memory.</p>`
         : ''
@@ -49,7 +53,7 @@ export const ingestPage: Page = {
   title: 'Ingest',
   scripts: [],
   pieces: (c) => [
-    ['ingest', ingestPanel(c)],
+    ['ingest', ingestPanel(c, true)],
     ['targets', targetsPanel(c)],
     ['kept', keepPanel(c)],
   ],

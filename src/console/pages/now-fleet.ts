@@ -5,12 +5,13 @@ import type { Row } from '../ask.ts'
 import { count, percent, seconds, unknown, usd } from '../format.ts'
 import { guarded } from '../guarded.ts'
 import type { PageContext } from '../pages.ts'
-import { empty, type Html, panel, spark, state, time, type State } from '../parts.ts'
+import { empty, type Html, panel, type State, spark, state, time } from '../parts.ts'
 
 const by = 'by (gen_ai_agent_name, gen_ai_agent_version)'
 const asked = {
   rate: `sum ${by} (rate(gen_ai_invoke_agent_duration_seconds_count[5m])) or agent_version:gen_ai_client_operations:rate5m`,
-  errors: 'agent_version:gen_ai_invoke_agent_errors:ratio_rate5m or agent_version:gen_ai_client_operation_errors:ratio_rate5m',
+  errors:
+    'agent_version:gen_ai_invoke_agent_errors:ratio_rate5m or agent_version:gen_ai_client_operation_errors:ratio_rate5m',
   p95: 'agent_version:gen_ai_invoke_agent_duration_seconds:p95_5m or agent_version:gen_ai_client_operation_duration_seconds:p95_5m',
   cost: 'agent:airboss_cost_usd_per_hour:rate15m',
   line: '1 - avg by (gen_ai_agent_name) (agent_version:gen_ai_invoke_agent_errors:ratio_rate5m or agent_version:gen_ai_client_operation_errors:ratio_rate5m)',
@@ -74,7 +75,10 @@ const declared = ({ doors }: PageContext, table: Table): void => {
     if (!v) continue
     if (r.phase === 'rolled_back') Object.assign(v, { state: 'crit', note: 'rolled back' })
     else if (r.phase !== 'promoted')
-      Object.assign(v, { state: r.phase === 'held' ? 'held' : 'pending', note: r.outcome === 'fail' ? 'canary, failing' : 'canary' })
+      Object.assign(v, {
+        state: r.phase === 'held' ? 'held' : 'pending',
+        note: r.outcome === 'fail' ? 'canary, failing' : 'canary',
+      })
   }
 }
 
@@ -84,7 +88,8 @@ const alerting = ({ picture }: PageContext, table: Table): void => {
     if (!agent) continue
     const version = a.labels['gen_ai_agent_version'] ?? a.labels['version']
     for (const v of agent.versions.values())
-      if (version === undefined || version === v.name) Object.assign(v, { state: a.state, note: a.summary || a.name })
+      if (version === undefined || version === v.name)
+        Object.assign(v, { state: a.state, note: a.summary || a.name })
   }
 }
 
@@ -99,8 +104,12 @@ const row = (a: Agent, line: readonly (number | null)[]): Html => {
   const versions = [...a.versions.values()]
   const total = versions.reduce((sum, v) => sum + (v.rate ?? 0), 0)
   const known = versions.some((v) => v.rate !== null)
-  const errors = total > 0 ? versions.reduce((sum, v) => sum + (v.errors ?? 0) * (v.rate ?? 0), 0) / total : null
-  const slow = versions.reduce<number | null>((most, v) => (v.p95 === null ? most : Math.max(most ?? 0, v.p95)), null)
+  const errors =
+    total > 0 ? versions.reduce((sum, v) => sum + (v.errors ?? 0) * (v.rate ?? 0), 0) / total : null
+  const slow = versions.reduce<number | null>(
+    (most, v) => (v.p95 === null ? most : Math.max(most ?? 0, v.p95)),
+    null,
+  )
   const tone = worst(a)
   return html`<tr class="${tone}"><th scope="row"><a href="/explore?expr=${encodeURIComponent(`agent_version:gen_ai_client_operation_errors:ratio_rate5m{gen_ai_agent_name=${JSON.stringify(a.name)}}`)}">${a.name}</a><span class="note">${a.owner}</span></th>
 <td class="vers"><div>${versions.map((v) => cell(v, total > 0 && v.rate !== null ? v.rate / total : null))}</div></td>
@@ -127,8 +136,10 @@ export const fleetPanel = (context: PageContext): Promise<Html> =>
     table.fill(rate, 'rate')
     table.fill(errors, 'errors')
     table.fill(p95, 'p95')
-    for (const { labels, value } of cost) if (labels['agent'] && table.agents.has(labels['agent'])) table.agent(labels['agent']).cost = value
-    for (const a of table.agents.values()) for (const v of a.versions.values()) if (v.rate !== null) v.state = 'ok'
+    for (const { labels, value } of cost)
+      if (labels['agent'] && table.agents.has(labels['agent'])) table.agent(labels['agent']).cost = value
+    for (const a of table.agents.values())
+      for (const v of a.versions.values()) if (v.rate !== null) v.state = 'ok'
     declared(context, table)
     alerting(context, table)
     const agents = [...table.agents.values()].sort(
@@ -147,14 +158,24 @@ export const fleetPanel = (context: PageContext): Promise<Html> =>
     const rest = agents.length - most
     return {
       body: html`<div class="scroll" tabindex="0"><table class="fleet"><thead><tr><th scope="col">Agent</th><th scope="col">Versions, by share of runs</th><th scope="col" class="r">Runs/min</th><th scope="col" class="r">Success</th><th scope="col" class="r">p95</th><th scope="col" class="r wide-only">$/h</th><th scope="col">Success, 1 h</th></tr></thead><tbody>${agents.slice(0, most).map((a) => row(a, lineOf.get(a.name) ?? []))}</tbody></table></div>${rest > 0 ? html`<p class="note">${rest} more, quieter ones, are not shown.</p>` : ''}`,
-      options: { aside: `${agents.length} ${agents.length === 1 ? 'agent' : 'agents'} · ${versions} ${versions === 1 ? 'version' : 'versions'}` },
+      options: {
+        aside: `${agents.length} ${agents.length === 1 ? 'agent' : 'agents'} · ${versions} ${versions === 1 ? 'version' : 'versions'}`,
+      },
     }
   })
 
 const budgetRow = (b: ReturnType<PageContext['doors']['budgets']>[number]): Html => {
   const ratio = b.spent === null ? null : b.spent / b.amount
   const over = b.projected !== null && b.projected > b.amount
-  const tone: State = b.problem ? 'stale' : ratio === null ? 'stale' : ratio >= 1 ? 'crit' : ratio >= 0.8 || over ? 'warn' : 'ok'
+  const tone: State = b.problem
+    ? 'stale'
+    : ratio === null
+      ? 'stale'
+      : ratio >= 1
+        ? 'crit'
+        : ratio >= 0.8 || over
+          ? 'warn'
+          : 'ok'
   return html`<tr><th scope="row">${state(tone, '')} ${b.name}<span class="note">${b.problem || b.period}</span></th><td class="r num">${b.spent === null ? unknown : usd(b.spent)}</td><td class="r num">${b.projected === null ? unknown : usd(b.projected)}</td><td class="r num">${usd(b.amount)}</td></tr>`
 }
 
@@ -183,7 +204,12 @@ ${byAgent.length > 0 ? html`<table class="plain"><thead><tr><th scope="col">Agen
   })
 
 const phases = { watching: 'pending', held: 'held', promoted: 'ok', rolled_back: 'crit' } as const
-const phaseWords = { watching: 'watched', held: 'held', promoted: 'promoted', rolled_back: 'rolled back' } as const
+const phaseWords = {
+  watching: 'watched',
+  held: 'held',
+  promoted: 'promoted',
+  rolled_back: 'rolled back',
+} as const
 
 export const changesPanel = ({ doors, picture }: PageContext): Html => {
   const rollouts = doors.rollouts()

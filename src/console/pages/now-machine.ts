@@ -1,11 +1,12 @@
 // This machine, and where data comes from: what there is to see from the first minute on.
 import { html } from 'hono/html'
-import { hour } from '../../lib/time.ts'
-import type { Line } from '../ask.ts'
+import { duration, hour, minute } from '../../lib/time.ts'
+import type { TargetView } from '../../model/views.ts'
+import type { Line, Row } from '../ask.ts'
 import { bytes, count, type Unit, write } from '../format.ts'
 import { guarded } from '../guarded.ts'
 import type { PageContext } from '../pages.ts'
-import { empty, type Html, link, spark, state, time, type State } from '../parts.ts'
+import { empty, type Html, link, type State, spark, state, time } from '../parts.ts'
 
 interface Gauge {
   readonly name: string
@@ -16,8 +17,9 @@ interface Gauge {
   readonly warn?: number
   readonly hi?: number
 }
-const own = '{job="airboss"}'
-const inner = 'job="airboss"'
+const halfHour = duration(30 * minute)
+const own = '{job="host"}'
+const inner = 'job="host"'
 const gauges: readonly Gauge[] = [
   {
     name: 'CPU busy',
@@ -50,7 +52,12 @@ const gauges: readonly Gauge[] = [
     per: '',
     warn: 2,
   },
-  { name: 'Disk read and write', expr: `sum(rate(system_disk_io_bytes_total${own}[2m]))`, unit: 'bytes', per: '/s' },
+  {
+    name: 'Disk read and write',
+    expr: `sum(rate(system_disk_io_bytes_total${own}[2m]))`,
+    unit: 'bytes',
+    per: '/s',
+  },
   {
     name: 'Network in',
     expr: `sum(rate(system_network_io_bytes_total{${inner},network_io_direction="receive"}[2m]))`,
@@ -63,7 +70,12 @@ const gauges: readonly Gauge[] = [
     unit: 'bytes',
     per: '/s',
   },
-  { name: 'Airboss itself', expr: `sum(process_resident_memory_bytes${own})`, unit: 'bytes', per: '' },
+  {
+    name: 'Airboss itself',
+    expr: 'sum(process_resident_memory_bytes{job="airboss"})',
+    unit: 'bytes',
+    per: '',
+  },
 ]
 
 const lastOf = (line: Line | undefined): number | null =>
@@ -74,7 +86,7 @@ const gaugeCell = (g: Gauge, line: Line | undefined): Html => {
   const bad: State = last !== null && g.warn !== undefined && last > g.warn ? 'warn' : 'ok'
   const said = last === null ? '-' : `${write[g.unit](last)}${g.per}`
   const options = {
-    label: `${g.name} over the last hour, now ${said}`,
+    label: `${g.name} over the last 30 min, now ${said}`,
     lo: 0,
     tone: bad,
     ...(g.hi === undefined ? {} : { hi: g.hi }),
@@ -84,7 +96,7 @@ const gaugeCell = (g: Gauge, line: Line | undefined): Html => {
 
 export const machinePanel = (context: PageContext): Promise<Html> =>
   guarded(context, 'machine', 'This machine', 'Its alerts are looked at all the same.', async () => {
-    const lines = await Promise.all(gauges.map(async (g) => (await context.ask.range(g.expr, hour))[0]))
+    const lines = await Promise.all(gauges.map(async (g) => (await context.ask.range(g.expr, halfHour))[0]))
     if (lines.every((l) => l === undefined))
       return {
         body: empty(
@@ -94,7 +106,7 @@ export const machinePanel = (context: PageContext): Promise<Html> =>
       }
     return {
       body: html`<div class="gauges">${gauges.map((g, i) => gaugeCell(g, lines[i]))}</div>`,
-      options: { aside: 'the last hour' },
+      options: { aside: 'the last 30 min' },
     }
   })
 
@@ -121,31 +133,53 @@ export const keepFacts = ({ doors, picture }: PageContext): Html => {
 <div><dt>Rules that fail</dt><dd class="num">${picture.broken} of ${rules.length}</dd></div></dl>`
 }
 
-export const ingestPanel = (context: PageContext): Promise<Html> =>
-  guarded(context, 'ingest', 'Ingest', 'What arrives is taken and kept all the same.', async () => {
-    const { ask, picture, doors } = context
-    const [total, perSecond, refused] = await Promise.all([
-      ask.range('sum(rate(airboss_receive_samples_total[2m]))', hour),
-      ask.instant('sum by (protocol) (rate(airboss_receive_samples_total[2m]))'),
-      ask.instant('sum by (protocol) (increase(airboss_receive_refused_total[1d]))'),
-    ])
-    const targets = doors.targets()
-    const down = targets.filter((t) => t.health === 'down')
-    const bad = new Map(refused.map((r) => [r.labels['protocol'], r.value]))
-    const now = lastOf(total[0])
-    const rows = [...perSecond].sort((a, b) => b.value - a.value)
-    return {
-      body: html`<div class="figures two"><div><b class="num">${now === null ? '-' : count(now)}</b><span>samples/s</span>${spark(total[0]?.values ?? [], { label: 'samples a second over the last hour', lo: 0 })}</div><div><b class="num">${picture.newestAt === null ? '-' : time(picture.newestAt, picture.now, 'age')}</b><span>since the newest sample</span></div></div>
+/** Scrapes count by target, not by protocol: what each gave last over how often it is asked. */
+const scrapeRow = (targets: readonly TargetView[], scraped: readonly Row[]): Row[] => {
+  if (targets.length === 0) return []
+  const keyOf = (labels: Readonly<Record<string, string>>): string => `${labels['job']} ${labels['instance']}`
+  const got = new Map(scraped.map((r) => [keyOf(r.labels), r.value]))
+  const value = targets.reduce(
+    (sum, t) => sum + ((got.get(keyOf(t.labels)) ?? 0) * 1000) / t.scrapeInterval,
+    0,
+  )
+  return [{ labels: { protocol: 'scrape' }, value }]
+}
+
+/** `whole`: the page that is about it, which shows what keeps the data by itself. */
+export const ingestPanel = (context: PageContext, whole = false): Promise<Html> =>
+  guarded(
+    context,
+    'ingest',
+    whole ? 'Sources' : 'Ingest',
+    'What arrives is taken and kept all the same.',
+    async () => {
+      const { ask, picture, doors } = context
+      const [total, perSecond, refused, scraped] = await Promise.all([
+        ask.range('sum(rate(airboss_log_samples_total[2m]))', hour),
+        ask.instant('sum by (protocol) (rate(airboss_receive_samples_total[2m]))'),
+        ask.instant('sum by (protocol) (increase(airboss_receive_refused_total[1d]))'),
+        ask.instant('scrape_samples_post_metric_relabeling'),
+      ])
+      const targets = doors.targets()
+      const down = targets.filter((t) => t.health === 'down')
+      const bad = new Map(refused.map((r) => [r.labels['protocol'], r.value]))
+      const now = lastOf(total[0])
+      const rows = [...perSecond, ...scrapeRow(targets, scraped)].sort((a, b) => b.value - a.value)
+      return {
+        body: html`<div class="figures two"><div><b class="num">${now === null ? '-' : count(now)}</b><span>samples/s</span>${spark(total[0]?.values ?? [], { label: 'samples a second over the last hour', lo: 0 })}</div><div><b class="num">${picture.newestAt === null ? '-' : time(picture.newestAt, picture.now, 'age')}</b><span>since the newest sample</span></div></div>
 ${
   rows.length > 0
-    ? html`<table class="plain"><thead><tr><th scope="col">Source</th><th scope="col" class="r">Samples/s</th></tr></thead><tbody>${rows.map((r) => {
-        const protocol = r.labels['protocol'] ?? ''
-        const lost = bad.get(protocol) ?? 0
-        const failing = protocol === 'scrape' && down.length > 0
-        return html`<tr><th scope="row">${state(failing || lost >= 1 ? 'warn' : r.value > 0 ? 'ok' : 'idle', '')} ${protocolName(protocol)}${failing ? html`<span class="note">${down.length} of ${targets.length} targets down</span>` : ''}${lost >= 1 ? html`<span class="note">${count(Math.round(lost))} refused in 24 h</span>` : ''}</th><td class="r num">${count(r.value)}</td></tr>`
-      })}</tbody></table>`
+    ? html`<table class="plain"><thead><tr><th scope="col">Source</th><th scope="col" class="r">Samples/s</th></tr></thead><tbody>${rows.map(
+        (r) => {
+          const protocol = r.labels['protocol'] ?? ''
+          const lost = bad.get(protocol) ?? 0
+          const failing = protocol === 'scrape' && down.length > 0
+          return html`<tr><th scope="row">${state(failing || lost >= 1 ? 'warn' : r.value > 0 ? 'ok' : 'idle', '')} ${protocolName(protocol)}${failing ? html`<span class="note">${down.length} of ${targets.length} targets down</span>` : ''}${lost >= 1 ? html`<span class="note">${count(Math.round(lost))} refused in 24 h</span>` : ''}</th><td class="r num">${count(r.value)}</td></tr>`
+        },
+      )}</tbody></table>`
     : ''
-}${keepFacts(context)}`,
-      options: { more: link('/ingest', 'Ingest') },
-    }
-  })
+}${whole ? '' : keepFacts(context)}`,
+        options: whole ? {} : { more: link('/ingest', 'Ingest') },
+      }
+    },
+  )

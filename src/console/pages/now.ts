@@ -19,7 +19,9 @@ const alertsPanel = ({ picture: p }: PageContext): Html => {
       'Firing',
       empty(
         'Nothing fires.',
-        p.lookedAt === null ? 'No rule has looked yet.' : html`${p.rules} rules looked, the last ${time(p.lookedAt, p.now)}.`,
+        p.lookedAt === null
+          ? 'No rule has looked yet.'
+          : html`${p.rules} rules looked, the last ${time(p.lookedAt, p.now)}.`,
       ),
       { more },
     )
@@ -74,14 +76,21 @@ const decisionsPanel = ({ doors, picture: p }: PageContext): Html => {
       'Decisions',
       empty(
         'Airboss has decided nothing yet.',
-        p.actions.mode === 'live' ? 'Actions are live: what it decides is done.' : 'It runs dry: what it decides is written down, not done.',
+        p.actions.mode === 'live'
+          ? 'Actions are live: what it decides is done.'
+          : 'It runs dry: what it decides is written down, not done.',
       ),
       { more },
     )
-  return panel('decisions', 'Decisions', html`<ol class="decisions">${list.map((d) => decisionItem(d, p.now))}</ol>`, {
-    aside: html`<span class="live">live</span>`,
-    more,
-  })
+  return panel(
+    'decisions',
+    'Decisions',
+    html`<ol class="decisions">${list.map((d) => decisionItem(d, p.now))}</ol>`,
+    {
+      aside: html`<span class="live">live</span>`,
+      more,
+    },
+  )
 }
 
 export const nowPage: Page = {
@@ -101,5 +110,5 @@ export const nowPage: Page = {
     ['cost', costPanel(c)],
   ],
   layout: (piece) =>
-    html`${piece('verdict')}<div class="grid">${piece('alerts')}${piece('people')}${piece('machine')}${piece('decisions')}${piece('fleet')}${piece('ingest')}${piece('changes')}${piece('cost')}</div>`,
+    html`${piece('verdict')}<div class="grid now"><div class="col">${['alerts', 'machine', 'fleet', 'changes'].map(piece)}</div><div class="col">${['people', 'decisions', 'ingest', 'cost'].map(piece)}</div></div>`,
 }

@@ -2,7 +2,7 @@
 import { html } from 'hono/html'
 import type { Escalation } from '../../model/ports/on-call.ts'
 import type { Page, PageContext } from '../pages.ts'
-import { empty, face, head, type Html, panel, type State, state, time } from '../parts.ts'
+import { empty, face, type Html, head, panel, type State, state, time } from '../parts.ts'
 import type { Picture } from '../picture.ts'
 
 const titleOf = ({ notification: n }: Escalation): string =>
@@ -25,7 +25,11 @@ const pages = (e: Escalation, p: Picture): Html =>
 const action = (to: string, id: string, text: string, cls = ''): Html =>
   html`<form method="post" action="/console/${to}"><input type="hidden" name="id" value="${id}"><input type="hidden" name="back" value="/oncall"><button class="button ${cls}">${text}</button></form>`
 
-const shapes: Readonly<Record<Escalation['status'], State>> = { open: 'crit', acknowledged: 'pending', resolved: 'ok' }
+const shapes: Readonly<Record<Escalation['status'], State>> = {
+  open: 'crit',
+  acknowledged: 'pending',
+  resolved: 'ok',
+}
 const words: Readonly<Record<Escalation['status'], string>> = {
   open: 'Not acknowledged',
   acknowledged: 'Acknowledged',
@@ -34,7 +38,9 @@ const words: Readonly<Record<Escalation['status'], string>> = {
 
 const escalation = (e: Escalation, p: Picture): Html =>
   html`<article class="escalation" id="e-${e.id}"><header>${state(shapes[e.status], words[e.status])}<h3>${titleOf(e)}</h3><p class="note">policy ${e.policy} · ${e.notification.alerts.length} ${e.notification.alerts.length === 1 ? 'alert' : 'alerts'} · begun ${time(e.startedAt, p.now)}${
-    e.acknowledgedBy ? html` · ${e.acknowledgedBy} has it${e.acknowledgedAt ? html` since ${time(e.acknowledgedAt, p.now)}` : ''}` : ''
+    e.acknowledgedBy
+      ? html` · ${e.acknowledgedBy} has it${e.acknowledgedAt ? html` since ${time(e.acknowledgedAt, p.now)}` : ''}`
+      : ''
   }${e.endedAt ? html` · over ${time(e.endedAt, p.now)}` : ''}${e.status === 'open' && e.nextAt !== null && e.nextAt > p.now ? html` · next step in <b class="num">${time(e.nextAt, p.now, 'until')}</b>` : e.status === 'open' ? ' · nobody is left to page' : ''}</p></header>${pages(e, p)}<div class="acts">${e.status === 'open' ? action('acknowledge', e.id, 'Acknowledge', 'primary') : ''}${e.status === 'resolved' ? '' : action('resolve', e.id, 'Resolve')}</div></article>`
 
 const openPanel = ({ picture: p }: PageContext): Html =>
@@ -50,7 +56,10 @@ const openPanel = ({ picture: p }: PageContext): Html =>
   )
 
 const endedPanel = ({ doors, picture: p }: PageContext): Html => {
-  const ended = doors.oncall.all().filter((e) => e.status === 'resolved').slice(0, 20)
+  const ended = doors.oncall
+    .all()
+    .filter((e) => e.status === 'resolved')
+    .slice(0, 20)
   return panel(
     'ended',
     'Over lately',

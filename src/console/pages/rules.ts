@@ -3,7 +3,7 @@ import { html } from 'hono/html'
 import type { AlertingRuleState, RecordingRuleState, RuleGroupState } from '../../model/rule-group.ts'
 import { count, length, seconds, unknown } from '../format.ts'
 import type { Page, PageContext } from '../pages.ts'
-import { empty, head, type Html, panel, type State, state, time } from '../parts.ts'
+import { empty, type Html, head, panel, type State, state, time } from '../parts.ts'
 import type { Picture } from '../picture.ts'
 
 type Rule = AlertingRuleState | RecordingRuleState
@@ -39,11 +39,16 @@ const groupPanel = (g: RuleGroupState, i: number, p: Picture): Html => {
     groupId(i),
     g.name,
     html`<p class="note">${g.file ? html`<span class="mono">${g.file}</span> · ` : ''}every ${length(g.interval)}${
-      g.lastEvaluationAt === null ? ' · not looked yet' : html` · looked ${time(g.lastEvaluationAt, p.now)}, took ${seconds(g.evaluationTime / 1000)}`
+      g.lastEvaluationAt === null
+        ? ' · not looked yet'
+        : html` · looked ${time(g.lastEvaluationAt, p.now)}, took ${seconds(g.evaluationTime / 1000)}`
     }${late ? html` · ${state('warn', 'late')}` : ''}</p><div class="scroll" tabindex="0"><table class="plain rules"><thead><tr><th scope="col">Rule</th><th scope="col">State</th><th scope="col">Expression</th><th scope="col" class="r wide-only">Last look</th><th scope="col" class="r wide-only">Took</th></tr></thead><tbody>${g.rules.map((r) => ruleRow(r, p))}</tbody></table></div>`,
     {
       aside: `${g.rules.length} ${g.rules.length === 1 ? 'rule' : 'rules'}`,
-      more: failing > 0 ? html`<span class="more-plain">${state('crit', `${failing} ${failing === 1 ? 'fails' : 'fail'}`)}</span>` : '',
+      more:
+        failing > 0
+          ? html`<span class="more-plain">${state('crit', `${failing} ${failing === 1 ? 'fails' : 'fail'}`)}</span>`
+          : '',
     },
   )
 }
@@ -53,7 +58,11 @@ const shown = 100
 /** Failing groups first, then those that fire, then by file. */
 const sorted = (p: Picture): RuleGroupState[] => {
   const weight = (g: RuleGroupState): number =>
-    g.rules.some((r) => r.health === 'err') ? 0 : g.rules.some((r) => r.type === 'alerting' && r.state === 'firing') ? 1 : 2
+    g.rules.some((r) => r.health === 'err')
+      ? 0
+      : g.rules.some((r) => r.type === 'alerting' && r.state === 'firing')
+        ? 1
+        : 2
   return [...p.groups].sort((a, b) => weight(a) - weight(b) || a.file.localeCompare(b.file, 'en'))
 }
 
@@ -66,7 +75,10 @@ const summary = ({ picture: p }: PageContext): Html => {
 const none = panel(
   'g-none',
   'Groups',
-  empty('No rules are loaded.', 'Name rule files under rule_files, or leave it out for the packs that come with Airboss.'),
+  empty(
+    'No rules are loaded.',
+    'Name rule files under rule_files, or leave it out for the packs that come with Airboss.',
+  ),
 )
 
 export const rulesPage: Page = {

@@ -1,7 +1,7 @@
 // The sentence a page opens with: is something wrong, who has it, what is asked of me, can I trust this.
 import { html } from 'hono/html'
 import type { Escalation } from '../../model/ports/on-call.ts'
-import { state, time, type Html, type State } from '../parts.ts'
+import { type Html, type State, state, time } from '../parts.ts'
 import type { AlertLine, Picture } from '../picture.ts'
 
 const many = (n: number, one: string, more = `${one}s`): string => `${n} ${n === 1 ? one : more}`
@@ -13,7 +13,9 @@ const headline = (a: AlertLine): string =>
 const people = (e: Escalation, p: Picture): Html => {
   const paged = e.pages.filter((page) => page.about === 'firing').slice(-2)
   return html`${paged.map((page) => html`${page.user} was paged ${time(page.at, p.now)}. `)}${
-    e.nextAt !== null && e.nextAt > p.now ? html`The next step is in <b class="num">${time(e.nextAt, p.now, 'until')}</b>. ` : ''
+    e.nextAt !== null && e.nextAt > p.now
+      ? html`The next step is in <b class="num">${time(e.nextAt, p.now, 'until')}</b>. `
+      : ''
   }`
 }
 
@@ -24,11 +26,16 @@ const looked = (p: Picture): Html | string =>
       : 'No rules are loaded.'
     : html`${many(p.rules, 'rule')} looked, the last ${time(p.lookedAt, p.now)}.`
 
-const besides = (p: Picture): Html => html`${
-  p.held > 0 ? html`<a href="/decisions">${many(p.held, 'decision')} ${p.held === 1 ? 'waits' : 'wait'} for a person.</a> ` : ''
-}${p.broken > 0 ? html`<a href="/rules">${many(p.broken, 'rule')} cannot be evaluated.</a> ` : ''}${
-  p.actions.stopped ? html`Actions are stopped by ${p.actions.stopped.by}: ${sentence(p.actions.stopped.why || 'no reason given')} ` : ''
-}${p.storeError ? 'ClickHouse does not answer; recent data and paging go on. ' : ''}`
+const besides = (p: Picture): Html =>
+  html`${
+    p.held > 0
+      ? html`<a href="/decisions">${many(p.held, 'decision')} ${p.held === 1 ? 'waits' : 'wait'} for a person.</a> `
+      : ''
+  }${p.broken > 0 ? html`<a href="/rules">${many(p.broken, 'rule')} cannot be evaluated.</a> ` : ''}${
+    p.actions.stopped
+      ? html`Actions are stopped by ${p.actions.stopped.by}: ${sentence(p.actions.stopped.why || 'no reason given')} `
+      : ''
+  }${p.storeError ? 'ClickHouse does not answer; recent data and paging go on. ' : ''}`
 
 interface Verdict {
   readonly tone: State

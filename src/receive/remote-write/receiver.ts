@@ -1,6 +1,7 @@
 // Prometheus remote write 1.0 over HTTP: checks the envelope, decodes, waits for the disk, answers as the specification says.
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
+import { createInFlight, type InFlight } from '../../lib/in-flight.ts'
 import type { Logger } from '../../lib/log.ts'
 import { snappyDecode, snappyLength } from '../../lib/snappy.ts'
 import type { Batch } from '../../model/batch.ts'
@@ -11,7 +12,6 @@ import type { Sink } from '../../model/ports/sink.ts'
 import type { SeriesRef, SeriesTable } from '../../model/series.ts'
 import { failureOf, mediaType, textAnswer } from '../answers.ts'
 import { ByteCache } from '../byte-cache.ts'
-import { createInFlight, type InFlight } from '../in-flight.ts'
 import { receiveMetrics } from '../receive-metrics.ts'
 import { ToldMetadata, trimmed } from '../told-metadata.ts'
 import { decodeWriteRequest } from './decode.ts'
@@ -36,6 +36,8 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
   const known = new ByteCache<SeriesRef>(1 << 20, 256 << 20)
   const told = new ToldMetadata()
   const count = receiveMetrics(metrics, 'remote_write')
+  const uncompressed = reused()
+  let bytesEach = 128
 
   const take = async (request: HandlerRequest, signal: AbortSignal): Promise<HandlerResponse> => {
     checkEnvelope(request)
@@ -46,10 +48,17 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
       )
     const leave = inFlight.enter(request.body.length + Math.min(snappyLength(request.body), maxBytes))
     try {
-      const body = snappyDecode(request.body, maxBytes)
-      const builder = new BatchBuilder(table, limits, clock.now(), Math.max(64, body.length >> 7))
+      const body = snappyDecode(request.body, maxBytes, uncompressed)
+      const builder = new BatchBuilder(
+        table,
+        limits,
+        clock.now(),
+        Math.max(64, Math.ceil(body.length / bytesEach)),
+      )
       const left = decodeWriteRequest(body, builder, known)
       const samples = builder.length
+      // A little less than it was, so that a request like the last one does not grow its columns.
+      if (samples > 0) bytesEach = Math.max(leastEach, (body.length / samples) * 0.95)
       const metadata = builder.metadata.map(trimmed).filter((m) => told.isNews(m))
       if (samples > 0 || metadata.length > 0) {
         await sink.push({ ...builder.build(), metadata }, signal)
@@ -86,6 +95,24 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
       count.answered(answer.status)
       return answer
     },
+  }
+}
+
+/** Fewest bytes a sample takes. */
+const leastEach = 16
+/** Largest memory kept between requests. */
+const mostKept = 8 << 20
+
+/**
+ * Memory that each request writes over again: a body is decoded before the next one is looked at, and fresh memory for each would set off
+ * one full collection after the other.
+ */
+const reused = (): ((size: number) => Buffer) => {
+  let kept = Buffer.alloc(0)
+  return (size) => {
+    if (size > mostKept) return Buffer.allocUnsafeSlow(size)
+    if (size > kept.length) kept = Buffer.allocUnsafeSlow(Math.min(mostKept, Math.max(size, kept.length * 2)))
+    return kept
   }
 }
 
