@@ -144,7 +144,7 @@ const keep: readonly Panel[] = [
   {
     show: 'graph',
     title: 'Time to store a batch',
-    about: 'Median and p95.',
+    about: 'Median and p95 of inserts into ClickHouse.',
     unit: 's',
     min: 0,
     queries: [
@@ -258,13 +258,13 @@ const tell: readonly Panel[] = [
   },
   {
     show: 'graph',
-    title: 'Alerts and groups',
-    about: 'Alerts that are held, and the groups they are told in.',
+    title: 'Alerts',
+    about: 'Alerts of rules that wait or fire, and alerts that came in a minute, repeats among them.',
     unit: 'none',
     min: 0,
     queries: [
-      [`sum(airboss_alerts{${at}})`, 'alerts'],
-      [`sum(airboss_alert_groups{${at}})`, 'groups'],
+      ['sum by (alertstate) (ALERTS)', '{{alertstate}}'],
+      [`sum by (status) (${rate('airboss_alerts_received_total')}) * 60`, '{{status}}, came in a minute'],
     ],
   },
   {

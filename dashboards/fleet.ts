@@ -302,7 +302,7 @@ const decided: readonly Panel[] = [
   {
     show: 'graph',
     title: 'Replicas wanted',
-    about: 'By autoscaler.',
+    about: 'How many replicas each autoscaler wants.',
     unit: 'none',
     min: 0,
     queries: [['max by (name) (airboss_autoscale_desired_replicas)', '{{name}}']],

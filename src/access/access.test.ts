@@ -68,6 +68,18 @@ describe('who it is', () => {
     expect(closed.authenticate(from(here))).toMatchObject({ code: 'unauthorized' })
     expect(closed.may({ id: 'anonymous:loopback', kind: 'anonymous' }, 'read', 'alerts')).toMatch(/no role/)
   })
+  test('what a proxy on this machine passes on is not from this machine', () => {
+    const open = access({ hosts: ['ops.example.com'] })
+    const here = { remoteAddress: '127.0.0.1' }
+    expect(open.authenticate(from(here))).toMatchObject({ id: 'anonymous:loopback' })
+    expect(open.authenticate(from({ ...here, host: 'ops.example.com' }))).toMatchObject({
+      code: 'unauthorized',
+    })
+    expect(open.authenticate(from({ ...here, forwarded: true }))).toMatchObject({ code: 'unauthorized' })
+    expect(open.authenticate(from({ ...here, forwarded: true, ...bearer(secret) }))).toMatchObject({
+      code: 'unauthorized',
+    })
+  })
   test('a token in a file is picked up when it is rotated', () => {
     const dir = mkdtempSync(join(tmpdir(), 'airboss-access-'))
     const file = join(dir, 'token')

@@ -7,8 +7,19 @@ import type { Logger } from '../lib/log.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Authorizer, Verb } from '../model/ports/authorizer.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
-import { checkHost, checkOrigin, isLoopback } from './hosts.ts'
+import { checkHost, checkOrigin, isLoopback, isLoopbackHost } from './hosts.ts'
 import { mayAs, type Role, roleNames } from './roles.ts'
+
+const shortest = 16
+
+/** A secret that stands in a file may not be there yet: its token is locked out until it is. */
+const lengthOf = (token: Secret): number => {
+  try {
+    return token.reveal().length
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+}
 
 /** Schema of `access:`; `env` is where `{ env: NAME }` secrets are looked up. */
 export const accessSchema = (env: Readonly<Record<string, string | undefined>>) =>
@@ -34,7 +45,7 @@ export const accessSchema = (env: Readonly<Record<string, string | undefined>>) 
         )
         .max(1000)
         .default([]),
-      /** Whoever calls from this machine without a token is an admin. Turn it off behind a proxy on the same machine. */
+      /** Whoever calls from this machine without a token is an admin. Turn it off behind a proxy on the same machine that sends neither its own Host nor X-Forwarded-For. */
       anonymous_loopback: z.boolean().default(true),
       /** Names under which browsers and clients reach this, besides loopback and bare addresses; `*.example.com` and `*` too. */
       hosts: z.array(z.string().min(1)).default([]),
@@ -45,6 +56,14 @@ export const accessSchema = (env: Readonly<Record<string, string | undefined>>) 
       names.forEach((name, i) => {
         if (names.indexOf(name) !== i)
           ctx.addIssue({ code: 'custom', path: ['tokens', i, 'name'], message: `${name} is used twice` })
+      })
+      tokens.forEach(({ token }, i) => {
+        if (token !== undefined && lengthOf(token) < shortest)
+          ctx.addIssue({
+            code: 'custom',
+            path: ['tokens', i, 'token'],
+            message: `has fewer than ${shortest} characters; make one with: openssl rand -hex 32`,
+          })
       })
     })
 
@@ -62,6 +81,8 @@ export interface Credentials {
   readonly remoteAddress: string | undefined
   readonly host: string | undefined
   readonly origin: string | undefined
+  /** Whether a proxy says that it passes the request on for somebody else. */
+  readonly forwarded?: boolean
 }
 
 export interface Access extends Authorizer {
@@ -74,7 +95,6 @@ export interface Access extends Authorizer {
 }
 
 const anonymous: Actor = { id: 'anonymous:loopback', kind: 'anonymous' }
-const shortest = 16
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
@@ -91,25 +111,21 @@ class TokenAccess implements Access {
       'Requests refused before they were looked at.',
       ['reason'],
     )
-    for (const { name, token } of config.tokens)
-      if (token && token.reveal().length < shortest)
-        throw new AppError(
-          'bad_data',
-          `access.tokens: the token ${name} has fewer than ${shortest} characters`,
-        )
   }
 
   get open(): boolean {
     return this.#config.anonymous_loopback
   }
 
-  authenticate({ authorization, remoteAddress, host, origin }: Credentials): Actor | AppError {
+  authenticate({ authorization, remoteAddress, host, origin, forwarded }: Credentials): Actor | AppError {
     const foreign = checkHost(host, this.#config.hosts)
     if (foreign) return this.#refuse('host', new AppError('forbidden', foreign))
     const page = checkOrigin(origin, host)
     if (page) return this.#refuse('origin', new AppError('forbidden', page))
     if (authorization !== undefined) return this.#byToken(authorization)
-    if (this.#config.anonymous_loopback && isLoopback(remoteAddress)) return anonymous
+    // Behind a proxy on this machine everybody seems to come from here: what was asked for by another name, or says so, does not.
+    const here = isLoopback(remoteAddress) && isLoopbackHost(host) && !forwarded
+    if (this.#config.anonymous_loopback && here) return anonymous
     return this.#refuse(
       'no_token',
       new AppError(
@@ -164,5 +180,5 @@ class TokenAccess implements Access {
   }
 }
 
-/** Access by the configuration. Throws `bad_data` for a token too short to be one. */
+/** Access by the configuration. */
 export const createAccess = (deps: AccessDeps): Access => new TokenAccess(deps)

@@ -8,6 +8,8 @@ const hostName = (host: string): string | null => {
   return m ? m[1]!.toLowerCase().replace(/\.$/, '') : null
 }
 
+const isLoopbackName = (name: string): boolean => loopbackNames.has(name) || name.endsWith('.localhost')
+
 const isAddress = (name: string): boolean => name.startsWith('[') || /^\d{1,3}(\.\d{1,3}){3}$/.test(name)
 
 /**
@@ -18,12 +20,18 @@ export const checkHost = (host: string | undefined, allowed: readonly string[]):
   const name = host === undefined ? null : hostName(host)
   if (name === null)
     return host === undefined ? 'the request has no Host' : `${JSON.stringify(host)} is no host name`
-  if (loopbackNames.has(name) || name.endsWith('.localhost') || isAddress(name)) return null
+  if (isLoopbackName(name) || isAddress(name)) return null
   for (const entry of allowed) {
     const rule = entry.toLowerCase()
     if (rule === '*' || rule === name || (rule.startsWith('*.') && name.endsWith(rule.slice(1)))) return null
   }
   return `the host ${name} is not known here; add it to access.hosts`
+}
+
+/** Whether a Host header names this machine's loopback. */
+export const isLoopbackHost = (host: string | undefined): boolean => {
+  const name = host === undefined ? null : hostName(host)
+  return name !== null && (isLoopbackName(name) || isLoopback(name))
 }
 
 /** Null when a request with this Origin may pass: none is sent, or it is our own host and port. */

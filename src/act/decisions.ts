@@ -207,7 +207,8 @@ class Desk implements DecisionDesk {
       const version = ledger.get<ActionRecord>(kindOf.action, id)
       const record = version?.value
       if (!record) this.#open.delete(id)
-      else if (record.state !== 'doing' && now - record.askedAt > this.#deps.expireAfter)
+      // One that was interrupted is no younger for it.
+      else if (!this.#acting.has(id) && now - record.askedAt > this.#deps.expireAfter)
         this.#spawn(id, () =>
           this.#end(
             id,

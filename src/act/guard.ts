@@ -123,8 +123,9 @@ class Guard implements Actuator {
     const red = ledger.get<Switch>(kindOf.switch, switchId)
     if (red?.value?.stopped)
       return { cause: 'switch', why: `all actions were stopped by ${red.by}: ${red.value.why}` }
-    // It was let through before and the process died while it ran: the receiver may know it already, its key keeps it single.
-    if (last?.state === 'doing') return null
+    // It was let through before and the process died while it ran: the receiver may know it already, its key keeps it single. A dry run
+    // that was set meanwhile holds it all the same.
+    if (last?.state === 'doing' && config.mode === 'live') return null
     const loop = loopOf(ledger, action)
     if (loop) return { cause: 'loop', why: `a decision never acts on its own descendants: ${loop}` }
     if (!ledger.get<Approval>(kindOf.approval, action.id)) {

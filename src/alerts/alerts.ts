@@ -38,7 +38,7 @@ export interface AlertsDeps {
   readonly log: Logger
   readonly metrics: Metrics
   /** How people reach this Airboss: stands in notifications. */
-  readonly externalURL: string
+  readonly externalURL: () => string
   readonly limits?: AlertsLimits
 }
 

@@ -21,7 +21,7 @@ export interface TellerDeps {
   readonly state: AlertState
   readonly clock: Clock
   readonly log: Logger
-  readonly externalURL: string
+  readonly externalURL: () => string
   readonly integrations: ReadonlyMap<string, readonly Integration[]>
   /** Whether an alert is held back now, by a silence, an inhibition or its route's times. */
   readonly held: (group: Group, fingerprint: string, alert: HeldAlert, at: Instant) => boolean
@@ -123,7 +123,7 @@ export class Teller {
       commonLabels: commonLabels(alerts),
       commonAnnotations: commonAnnotations(alerts),
       routeLabels: {},
-      externalURL: this.#deps.externalURL,
+      externalURL: this.#deps.externalURL(),
       truncatedAlerts: 0,
       alerts: shown,
       at: decidedAt,

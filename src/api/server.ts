@@ -1,17 +1,21 @@
 // The HTTP server of one address: who asks is checked first, then the surfaces' own routes answer.
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono, type MiddlewareHandler } from 'hono'
+import { matchedRoutes } from 'hono/route'
 import { AppError, asAppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Service } from '../model/ports/service.ts'
-import { type Env, plainError } from './mount.ts'
+import { noTracer, type Tracer } from '../model/ports/tracer.ts'
+import { type Env, hearOut, plainError } from './mount.ts'
 
 export interface Caller {
   readonly authorization: string | undefined
   readonly host: string | undefined
   readonly origin: string | undefined
   readonly remoteAddress: string
+  /** Whether a proxy says that it passes the request on. */
+  readonly forwarded: boolean
   readonly method: string
   readonly path: string
 }
@@ -26,6 +30,8 @@ export interface HttpServerDeps {
   readonly authenticate: Authenticate
   /** An error in the form of the protocol that is spoken under a path; left out: text. */
   readonly refuse?: (error: AppError, path: string) => Response
+  /** Makes a trace of each request; left out: none. */
+  readonly tracer?: Tracer
   readonly log: Logger
 }
 
@@ -41,6 +47,8 @@ export const splitAddress = (address: string): { host: string; port: number } =>
   return { host: m[1] ?? m[2] ?? '', port }
 }
 
+const proxyHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
+
 const checked =
   (authenticate: Authenticate): MiddlewareHandler<Env> =>
   async (c, next) => {
@@ -49,11 +57,35 @@ const checked =
       host: c.req.header('host'),
       origin: c.req.header('origin'),
       remoteAddress: c.env.incoming.socket.remoteAddress ?? '',
+      forwarded: proxyHeaders.some((name) => c.req.header(name) !== undefined),
       method: c.req.method,
       path: c.req.path,
     })
     c.set('actor', actor)
     await next()
+  }
+
+/** Probes and collectors ask all the time; and spans about spans would never end. */
+const untraced = /^\/(-\/|metrics$|v1\/traces$)/
+
+/** Named by the route, never by the address: that may hold a token. */
+const traced =
+  (tracer: Tracer): MiddlewareHandler<Env> =>
+  (c, next) => {
+    if (untraced.test(c.req.path)) return next()
+    const paths = matchedRoutes(c).map((route) => route.path)
+    const route = paths.findLast((path) => !path.endsWith('*')) ?? paths.at(-1) ?? '*'
+    const about = { 'http.request.method': c.req.method, 'http.route': route }
+    return tracer.span(
+      `${c.req.method} ${route}`,
+      about,
+      async (note) => {
+        await next()
+        note({ 'http.response.status_code': c.res.status })
+        if (c.res.status >= 500) note({ 'error.type': String(c.res.status) })
+      },
+      null,
+    )
   }
 
 export const createHttpServer = ({
@@ -62,15 +94,16 @@ export const createHttpServer = ({
   routes,
   authenticate,
   refuse = plainError,
+  tracer = noTracer,
   log,
 }: HttpServerDeps): Service & { address(): string } => {
   const { host, port } = splitAddress(listen)
   const app = new Hono<Env>()
   app.use(async (c, next) => {
     await next()
-    // The rest of such a body is not read, and so no other request can follow it.
-    if (c.res.status === 413) c.header('connection', 'close')
+    if (c.res.status === 413 && !(await hearOut(c.env.incoming))) c.header('connection', 'close')
   })
+  app.use(traced(tracer))
   app.use(checked(authenticate))
   app.onError((thrown, c) => {
     const error = asAppError(thrown)

@@ -20,8 +20,12 @@ import { DeltaState } from '../receive/otlp/delta.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
+import { externalURLOf } from './external-url.ts'
 import { createOwnMetrics } from './own-metrics.ts'
+import { version } from './package-root.ts'
 import { createReload } from './reload.ts'
+import { tracedQuerier, tracedSink } from './traced.ts'
+import { createTracing } from './tracing.ts'
 import { wireAccess } from './wire-access.ts'
 import { wireAct } from './wire-act.ts'
 import { wireKeep } from './wire-keep.ts'
@@ -37,14 +41,27 @@ export interface Airboss {
   stop(): Promise<void>
 }
 
-const makeContext = (settings: Settings, log: Logger, stop: AbortSignal): Context => {
-  const { storage, listen } = settings.config
+const makeContext = (
+  settings: Settings,
+  log: Logger,
+  stop: AbortSignal,
+  externalURL: () => string,
+): Context => {
+  const { storage } = settings.config
   const clock = systemClock
+  const metrics = createOwnMetrics()
   return {
     settings,
     clock,
     log,
-    metrics: createOwnMetrics(),
+    metrics,
+    tracing: createTracing({
+      config: settings.config.tracing,
+      version,
+      clock,
+      log: log.child({ room: 'tracing' }),
+      metrics,
+    }),
     send: createHttp().send,
     table: new SeriesTable(storage.max_series),
     metadata: new MetadataTable(),
@@ -55,7 +72,7 @@ const makeContext = (settings: Settings, log: Logger, stop: AbortSignal): Contex
       labels: storage.max_labels,
     },
     startedAt: clock.now(),
-    externalURL: () => listen.external_url ?? `http://${listen.http}`,
+    externalURL,
     stop,
   }
 }
@@ -112,8 +129,10 @@ const makeQuerier = ({ settings, clock, metrics, log }: Context, reader: SeriesR
 export const build = async (settings: Settings, flags: Flags, log: Logger): Promise<Airboss> => {
   const lock = await lockData(settings.dataDir)
   const life = new AbortController()
-  const context = makeContext(settings, log, life.signal)
-  const { clock, metrics, table, limits } = context
+  let bound = (): string => ''
+  const reachedBy = (): string => externalURLOf(settings.config.listen, bound())
+  const context = makeContext(settings, log, life.signal, reachedBy)
+  const { clock, metrics, table, limits, tracing } = context
   const { config, dataDir } = settings
   const named = (room: string) => ({ clock, metrics, log: log.child({ room }) })
 
@@ -124,29 +143,35 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
   const delta = new DeltaState({ table })
   const keep = wireKeep(context, [pricer, events, delta])
-  kept.to(keep.sink)
+  const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
+  kept.to(sink)
 
   // ask ─▶ tell, act
   const ledger = openLedger({ ...named('ledger'), dir: join(dataDir, 'ledger') })
   await ledger.start()
-  const querier = makeQuerier(context, keep.reader)
-  const parts = { querier, sink: keep.sink, ledger }
+  const plain = makeQuerier(context, keep.reader)
+  const querier = tracing.wanted ? tracedQuerier(tracing, plain) : plain
+  const parts = { querier, sink, ledger }
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
-  const act = wireAct(context, { ...parts, alerts: tell.alerts })
+  const act = wireAct(context, { ...parts, alerts: tell.alertSink })
   const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
+  bound = () => show.addresses().http
 
   const services: Service[] = [ledger, keep, pricer, events, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
+    await tracing.drain()
     life.abort(new Error('stopping'))
     lock.release()
   }
   await startAll(services, log)
   keep.copy(ledger)
+  // Not waited for: being ready does not depend on it.
+  void tracing.start()
   return { addresses: show.addresses(), reload: () => reload.now(), stop }
 }

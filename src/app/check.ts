@@ -1,50 +1,231 @@
-// What `airboss check` looks at beyond the schemas: rules against the query language, templates, receivers.
-
+// What is looked at beyond the schemas: queries against the query language, names against what they name, addresses; for `airboss check` rules,
+// templates and secrets' files too.
+import { splitAddress } from '../api/server.ts'
+import { unmetBy } from '../fleet/compare.ts'
 import { systemClock } from '../lib/clock.ts'
+import { Secret } from '../lib/config.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 import { createHttp } from '../lib/http.ts'
 import { silentLogger } from '../lib/log.ts'
-import { duration } from '../lib/time.ts'
+import { duration, formatDuration } from '../lib/time.ts'
+import { type Problem, problemAt, problemsError, say } from '../lib/yaml.ts'
+import type { Querier } from '../model/ports/querier.ts'
 import { SeriesTable } from '../model/series.ts'
-import { createChannels } from '../notify/channels.ts'
+import { type Channels, createChannels } from '../notify/channels.ts'
 import { createQuerier } from '../query/querier.ts'
+import { headersOf } from '../receive/scrape/config.ts'
+import { queryFor } from '../rollout/rollout.ts'
 import { createRules } from '../rules/rules.ts'
 import type { Settings } from './config.ts'
 import { createOwnMetrics } from './own-metrics.ts'
 
-/** Throws `bad_data` with every problem; else what was found good, a line each. */
-export const checkAll = (settings: Settings): string[] => {
-  const { config, alerts, rules } = settings
-  const clock = systemClock
-  const log = silentLogger()
-  const metrics = createOwnMetrics()
-  const querier = createQuerier({
+type Path = readonly PropertyKey[]
+type Report = (path: Path, message: string) => void
+
+/** A querier that only checks: it reads nothing. */
+const checkingQuerier = ({ config }: Settings): Querier =>
+  createQuerier({
     reader: { read: async function* () {} },
-    clock,
+    clock: systemClock,
     limits: { timeout: config.query.timeout, series: 1, samples: 1, concurrency: 1 },
     lookback: config.query.lookback_delta,
-    metrics,
-    log,
+    metrics: createOwnMetrics(),
+    log: silentLogger(),
   })
-  createChannels({ globals: alerts.globals, send: createHttp().send, clock, log, metrics })
+
+/** What throws becomes a problem at its place. */
+const trying = (path: Path, report: Report, run: () => unknown): void => {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'internal') throw error
+    report(path, messageOf(error))
+  }
+}
+
+const checkQueries = (settings: Settings, report: Report): void => {
+  const querier = checkingQuerier(settings)
+  const check = (path: Path, expr: string): void =>
+    trying(path, report, () => {
+      const { type } = querier.check(expr)
+      if (type !== 'vector' && type !== 'scalar')
+        report(
+          path,
+          `the expression is a ${type}; a number or an instant vector is needed, such as rate(…) or sum(…) gives`,
+        )
+    })
+  for (const [i, { metrics, current }] of settings.config.autoscale.entries()) {
+    for (const [j, m] of metrics.entries()) check(['autoscale', i, 'metrics', j, 'query'], m.query)
+    if (current !== undefined) check(['autoscale', i, 'current'], current)
+  }
+  for (const [i, { agent, version, canary }] of settings.config.deployments.entries())
+    for (const [j, m] of (canary?.analysis.metrics ?? []).entries())
+      check(
+        ['deployments', i, 'canary', 'analysis', 'metrics', j, 'query'],
+        queryFor(m.query, agent, version),
+      )
+}
+
+const checkActuators = ({ config }: Settings, report: Report): void => {
+  const names = Object.keys(config.actions.webhooks)
+  const check = (path: Path, actuator: string): void => {
+    if (actuator !== '' && !names.includes(actuator))
+      report(
+        path,
+        `no webhook is named ${JSON.stringify(actuator)}; actions.webhooks has ${names.join(', ') || 'none'}`,
+      )
+    else if (
+      actuator === '' &&
+      config.actions.mode === 'live' &&
+      config.actions.default === '' &&
+      names.length !== 1
+    )
+      report(
+        path,
+        `actions.mode is live and this has no webhook to go to: name one here or in actions.default (actions.webhooks has ${names.join(', ') || 'none'})`,
+      )
+  }
+  for (const [i, a] of config.autoscale.entries()) check(['autoscale', i, 'actuator'], a.actuator)
+  for (const [i, d] of config.deployments.entries())
+    if (d.canary) check(['deployments', i, 'canary', 'actuator'], d.canary.actuator)
+}
+
+const checkDeployments = ({ config }: Settings, report: Report): void => {
+  for (const [i, d] of config.deployments.entries())
+    for (const { problem, needs, why } of unmetBy(d, config.deployments))
+      if (problem === 'bad_range') report(['deployments', i, 'dependencies', needs], why)
+}
+
+const checkScrapes = ({ config }: Settings, report: Report): void => {
+  const { scrape_interval: interval, scrape_timeout: timeout } = config.global
+  if (timeout !== undefined && timeout > interval)
+    report(
+      ['global', 'scrape_timeout'],
+      `is longer than scrape_interval (${formatDuration(interval)}); make it shorter`,
+    )
+  for (const [i, job] of config.scrape_configs.entries()) {
+    const every = job.scrape_interval ?? interval
+    if (job.scrape_timeout !== undefined && job.scrape_timeout > every)
+      report(
+        ['scrape_configs', i, 'scrape_timeout'],
+        `is longer than its scrape_interval (${formatDuration(every)}); make it shorter`,
+      )
+    for (const [j, group] of job.static_configs.entries())
+      for (const [k, target] of group.targets.entries())
+        if (/[/\s@?#]/.test(target))
+          report(
+            ['scrape_configs', i, 'static_configs', j, 'targets', k],
+            `${JSON.stringify(target)} is not an address; write it as host:port, with scheme and metrics_path beside it`,
+          )
+  }
+}
+
+/** What makes a configuration unfit to run, beyond its schema; each problem with its place. */
+const unfit = (settings: Settings): Problem[] => {
+  const problems: Problem[] = []
+  const report: Report = (path, message) => problems.push(problemAt(settings.yaml, path, message))
+  const { external_url: _, ...listen } = settings.config.listen
+  for (const [name, address] of Object.entries(listen))
+    trying(['listen', name], report, () => splitAddress(address))
+  checkQueries(settings, report)
+  checkActuators(settings, report)
+  checkDeployments(settings, report)
+  checkScrapes(settings, report)
+  return problems
+}
+
+/** Throws `bad_data` with every problem for a configuration that could be read and cannot be run. */
+export const checkSettings = (settings: Settings): void => {
+  const problems = unfit(settings)
+  if (problems.length > 0) throw problemsError(problems)
+}
+
+/** Every secret below a value, read once: a file that is missing is found now and not when it is needed. */
+const readSecrets = (value: unknown, path: Path, report: Report): void => {
+  if (value instanceof Secret) trying(path, report, () => value.reveal())
+  if (value === null || typeof value !== 'object' || value instanceof Secret) return
+  const entries = value instanceof Map ? [...value] : Object.entries(value)
+  for (const [key, below] of entries)
+    readSecrets(below, [...path, Array.isArray(value) ? Number(key) : key], report)
+}
+
+const checkReceivers = (settings: Settings, report: Report): void => {
+  const { alerts, config } = settings
+  const log = silentLogger()
+  const metrics = createOwnMetrics()
+  let channels: Channels
+  try {
+    channels = createChannels({
+      globals: alerts.globals,
+      send: createHttp().send,
+      clock: systemClock,
+      log,
+      metrics,
+    })
+  } catch (error) {
+    report(['templates'], messageOf(error))
+    return
+  }
+  for (const [i, receiver] of alerts.receivers.entries())
+    for (const entry of receiver.entries) {
+      const path = ['receivers', i, `${entry.kind}_configs`, entry.index]
+      if (entry.kind !== 'oncall') trying(path, report, () => channels.notifier(receiver.name, entry))
+      readSecrets(entry.config, path, report)
+      const http = (entry.config as { http_config?: { headers(): unknown } }).http_config
+      if (http) trying([...path, 'http_config'], report, () => http.headers())
+    }
+  if (config.alertmanager === undefined && config.oncall !== undefined)
+    report(['oncall'], 'no receiver can name its policies: set alertmanager to a file with oncall_configs')
+}
+
+const checkRules = (settings: Settings): string[] => {
+  const { config, rules } = settings
   const checker = createRules({
-    querier,
+    querier: checkingQuerier(settings),
     sink: { push: async () => {} },
     table: new SeriesTable(1),
     alerts: { push: async () => {} },
-    clock,
-    log,
-    metrics,
+    clock: systemClock,
+    log: silentLogger(),
+    metrics: createOwnMetrics(),
     externalLabels: config.global.external_labels,
-    externalURL: '',
+    externalURL: () => '',
     evaluationInterval: config.global.evaluation_interval,
     queryOffset: duration(0),
     stateFile: null,
   })
-  checker.check(rules)
-  for (const a of config.autoscale) for (const m of a.metrics) querier.check(m.query)
+  try {
+    checker.check(rules)
+    return []
+  } catch (error) {
+    return [messageOf(error)]
+  }
+}
+
+/** Throws `bad_data` with every problem; else what was found good, a line each. */
+export const checkAll = (settings: Settings): string[] => {
+  const { config, alerts, rules, yaml, alertsYaml } = settings
+  const problems = unfit(settings)
+  const here: Report = (path, message) => problems.push(problemAt(yaml, path, message))
+  for (const section of Object.keys(config) as (keyof typeof config)[])
+    readSecrets(config[section], [section], here)
+  for (const [i, job] of config.scrape_configs.entries())
+    trying(['scrape_configs', i], here, () => headersOf(job))
+  checkReceivers(settings, (path, message) => problems.push(problemAt(alertsYaml ?? yaml, path, message)))
+  const said = [...new Set([...problems.map(say), ...checkRules(settings)])]
+  if (said.length > 0) throw new AppError('bad_data', said.join('\n'))
+  const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
   return [
     `${settings.file || 'built-in defaults'}: good`,
-    `${rules.length} rule files: good`,
-    `${alerts.receivers.length} receivers, ${config.scrape_configs.length} scrape jobs, ${config.deployments.length} deployments, ${config.autoscale.length} autoscalers: good`,
+    `${count(rules.length, 'rule file')}: good`,
+    `${[
+      count(alerts.receivers.length, 'receiver'),
+      count(config.oncall?.policies.size ?? 0, 'on-call policy').replace('policys', 'policies'),
+      count(config.scrape_configs.length, 'scrape job'),
+      count(config.deployments.length, 'deployment'),
+      count(config.autoscale.length, 'autoscaler'),
+      count(config.budgets.length, 'budget'),
+      count(config.access.tokens.length, 'token'),
+    ].join(', ')}: good`,
   ]
 }

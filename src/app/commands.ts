@@ -7,11 +7,10 @@ import { createLogger } from '../lib/log.ts'
 import { duration } from '../lib/time.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { build } from './build.ts'
-import { checkAll } from './check.ts'
+import { checkAll, checkSettings } from './check.ts'
 import { environment, readSettings } from './config.ts'
 import { migrateStore } from './migrate.ts'
 import { version } from './package-root.ts'
-import { pushToGrafana, sourcesOf, writeProvisioning } from './provision.ts'
 import { testRulesCommand } from './test-rules.ts'
 
 export interface Outside {
@@ -24,6 +23,7 @@ export interface Outside {
 
 const serve = async ({ flags }: Arguments, { stop, out, onHangup, pid }: Outside): Promise<number> => {
   const settings = readSettings(flags)
+  checkSettings(settings)
   const log = createLogger({ level: settings.logLevel })
   const airboss = await build(settings, flags, log)
   // A failed reload is logged where it fails.
@@ -83,6 +83,8 @@ const provision = async ({ flags, options }: Arguments, { stop, out: say }: Outs
   const { out, grafana, server, tokenEnv = '' } = options
   if ((out === undefined) === (grafana === undefined))
     throw new AppError('bad_data', 'provision needs either --out DIR or --grafana URL')
+  // The dashboards and their library are read for this command alone.
+  const { pushToGrafana, sourcesOf, writeProvisioning } = await import('./provision.ts')
   const sources = sourcesOf(readSettings(flags).config, server)
   if (out !== undefined) {
     writeProvisioning({ out, path: resolve(out, 'dashboards'), sources, tokenEnv, say })

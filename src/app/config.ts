@@ -3,7 +3,8 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { type AlertsConfig, emptyAlertsConfig, readAlertsConfig } from '../alerts/config.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
-import { parseYaml, problemsError, problemsOf } from '../lib/yaml.ts'
+import { parseYaml, problemAt, problemsError, problemsOf, type YamlText } from '../lib/yaml.ts'
+import type { ChannelKind } from '../model/ports/channel.ts'
 import { channelKinds, globalHttpSchema } from '../notify/channels.ts'
 import { oncallReceiverSchema } from '../oncall/config.ts'
 import type { RuleText } from '../rules/rules.ts'
@@ -32,6 +33,9 @@ export interface Settings {
   readonly logLevel: string
   /** Sections as written, to tell what changed on reload. */
   readonly written: Readonly<Record<string, unknown>>
+  /** The texts, to say where in them a problem is; null where there is no Alertmanager file. */
+  readonly yaml: YamlText
+  readonly alertsYaml: YamlText | null
 }
 
 export const environment = (): Environment => process.env
@@ -45,49 +49,67 @@ const text = (path: string, what: string): string => {
 }
 
 /** Every file a pattern names; a plain path that is not there is an error, a pattern may match nothing. */
-const filesOf = (pattern: string, base: string): string[] => {
+const filesOf = (pattern: string, base: string): string[] | null => {
   const full = isAbsolute(pattern) ? pattern : join(base, pattern)
   if (/[*?[{]/.test(pattern)) return globSync(full).sort()
-  if (!existsSync(full))
-    throw new AppError('bad_data', `rule file ${full} does not exist; correct rule_files`)
-  return [full]
+  return existsSync(full) ? [full] : null
 }
 
-const readRules = (patterns: readonly string[] | undefined, base: string): RuleText[] => {
+const readRules = (yaml: YamlText, patterns: readonly string[] | undefined, base: string): RuleText[] => {
+  const missing = (patterns ?? []).flatMap((pattern, i) =>
+    filesOf(pattern, base) === null
+      ? [
+          problemAt(
+            yaml,
+            ['rule_files', i],
+            `there is no file ${resolve(base, pattern)}; correct the path, or write a pattern`,
+          ),
+        ]
+      : [],
+  )
+  if (missing.length > 0) throw problemsError(missing)
   const paths =
-    patterns === undefined ? filesOf('rules/*.yaml', packageRoot) : patterns.flatMap((p) => filesOf(p, base))
+    patterns === undefined
+      ? filesOf('rules/*.yaml', packageRoot)!
+      : patterns.flatMap((p) => filesOf(p, base) ?? [])
   return [...new Set(paths)].map((path) => ({
     file: relative('.', path).startsWith('..') ? path : relative('.', path),
     text: text(path, 'rule file'),
   }))
 }
 
-const oncallKind = { name: 'oncall', schema: () => oncallReceiverSchema, sendResolved: true }
+/** Policies that receivers name must be there. */
+const oncallKind = (policies: ReadonlyMap<string, unknown>): ChannelKind => ({
+  name: 'oncall',
+  sendResolved: true,
+  schema: () =>
+    oncallReceiverSchema.refine(({ policy }) => policies.has(policy), {
+      path: ['policy'],
+      error: ({ input }) =>
+        `policy ${JSON.stringify((input as { policy: string }).policy)} is not defined; add it under oncall.policies, which has ${[...policies.keys()].join(', ') || 'none'}`,
+    }),
+})
 
-const readAlerts = (path: string | undefined, base: string, env: Environment): AlertsConfig => {
-  if (path === undefined) return emptyAlertsConfig()
+const readAlerts = (
+  yaml: YamlText,
+  config: Config,
+  base: string,
+  env: Environment,
+): { alerts: AlertsConfig; alertsYaml: YamlText | null } => {
+  const path = config.alertmanager
+  if (path === undefined) return { alerts: emptyAlertsConfig(), alertsYaml: null }
   const file = isAbsolute(path) ? path : join(base, path)
-  return readAlertsConfig(text(file, 'alertmanager file'), file, {
-    kinds: [...channelKinds, oncallKind],
+  if (!existsSync(file))
+    throw problemsError([
+      problemAt(yaml, ['alertmanager'], `there is no file ${resolve(file)}; correct the path`),
+    ])
+  const written = text(file, 'alertmanager file')
+  const alerts = readAlertsConfig(written, file, {
+    kinds: [...channelKinds, oncallKind(config.oncall?.policies ?? new Map())],
     http: globalHttpSchema,
     env,
   })
-}
-
-/** Policies that receivers name must be there. */
-const checkPolicies = (config: Config, alerts: AlertsConfig): void => {
-  for (const receiver of alerts.receivers) {
-    for (const entry of receiver.entries) {
-      if (entry.kind !== 'oncall') continue
-      const { policy } = entry.config as { policy: string }
-      if (!config.oncall?.policies.has(policy)) {
-        throw new AppError(
-          'bad_data',
-          `receiver ${receiver.name}: oncall policy ${JSON.stringify(policy)} is not defined; add it under oncall.policies`,
-        )
-      }
-    }
-  }
+  return { alerts, alertsYaml: parseYaml(written, file) }
 }
 
 /** Reads everything; throws `bad_data` with every problem as `file:line: path: message`. */
@@ -108,15 +130,14 @@ export const readSettings = (flags: Flags, env: Environment = environment()): Se
     clickhouse: flags.clickhouse ?? env['AIRBOSS_CLICKHOUSE'] ?? read.listen.clickhouse,
   }
   const config = { ...read, listen }
-  const alerts = readAlerts(config.alertmanager, base, env)
-  checkPolicies(config, alerts)
   return {
     config,
-    alerts,
-    rules: readRules(config.rule_files, base),
+    ...readAlerts(yaml, config, base, env),
+    rules: readRules(yaml, config.rule_files, base),
     dataDir: resolve(flags.data ?? env['AIRBOSS_DATA'] ?? 'data'),
     file,
     logLevel: flags.logLevel ?? env['AIRBOSS_LOG_LEVEL'] ?? 'info',
     written,
+    yaml,
   }
 }

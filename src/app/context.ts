@@ -8,6 +8,7 @@ import type { MetadataTable } from '../model/metadata-table.ts'
 import type { SeriesTable } from '../model/series.ts'
 import type { Settings } from './config.ts'
 import type { OwnMetrics } from './own-metrics.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface Context {
   readonly settings: Settings
@@ -18,6 +19,7 @@ export interface Context {
   readonly table: SeriesTable
   readonly metadata: MetadataTable
   readonly limits: AdmissionLimits
+  readonly tracing: Tracing
   readonly startedAt: Instant
   /** How people reach this Airboss: stands in pages and links; known for certain once the console listens. */
   readonly externalURL: () => string

@@ -135,6 +135,8 @@ const sourceFile = (source: DataSource, tokenEnv: string): unknown => {
     }
   if (jsonData['username'] === reader)
     return { ...base, jsonData, secureJsonData: { password: '$GRAFANA_CLICKHOUSE_PASSWORD' } }
+  // The embedded engine takes a token of Airboss for a password.
+  if (tokenEnv !== '') return { ...base, jsonData, secureJsonData: { password: `$${tokenEnv}` } }
   return { ...base, jsonData }
 }
 

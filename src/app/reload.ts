@@ -1,6 +1,7 @@
 // Reload: the new configuration is read and checked whole before anything changes; a broken one leaves the old running.
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../lib/errors.ts'
+import { checkSettings } from './check.ts'
 import { type Flags, readSettings, type Settings } from './config.ts'
 import type { Context } from './context.ts'
 import type { Act } from './wire-act.ts'
@@ -40,6 +41,7 @@ export const createReload = ({ context, flags, tell, receive, act }: ReloadDeps)
 
   const take = async (): Promise<void> => {
     const next = readSettings(flags)
+    checkSettings(next)
     tell.check(next)
     await tell.apply(next)
     await receive.apply(next.config)

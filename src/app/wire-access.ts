@@ -38,8 +38,8 @@ const anonymous: Actor = { id: 'anonymous:link', kind: 'anonymous' }
 
 const httpGate =
   (room: Room): Authenticate =>
-  ({ authorization, host, origin, remoteAddress, method, path }) => {
-    const actor = room.authenticate({ authorization, remoteAddress, host, origin })
+  ({ authorization, host, origin, remoteAddress, forwarded, method, path }) => {
+    const actor = room.authenticate({ authorization, remoteAddress, host, origin, forwarded })
     if (actor instanceof AppError) {
       // A foreign host or origin is turned away here too.
       if (actor.code === 'unauthorized' && open.test(path)) return anonymous
@@ -56,7 +56,7 @@ export const wireAccess = (context: Context): Access => {
   const log = context.log.child({ room: 'access' })
   const hosts = [
     ...config.access.hosts,
-    ...hostOf(config.listen.external_url),
+    ...hostOf(context.externalURL()),
     ...hostOf(config.oncall?.publicURL),
   ]
   const room = createAccess({ config: { ...config.access, hosts }, log, metrics: context.metrics })

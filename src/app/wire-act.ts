@@ -15,6 +15,7 @@ import { type Budgets, createBudgets } from '../money/budget.ts'
 import { createRollouts, type Rollouts } from '../rollout/rollout.ts'
 import { createScaler, type Scaler } from '../scale/scale.ts'
 import type { Context } from './context.ts'
+import { tracedActuator } from './traced.ts'
 
 export interface Act extends Service {
   readonly fleet: Fleet
@@ -59,7 +60,8 @@ export const wireAct = (context: Context, { querier, sink, ledger, alerts }: Par
     log,
     metrics,
   })
-  const actuator = guard(webhooks, { config: config.actions, ledger, clock, log, metrics })
+  const world = context.tracing.wanted ? tracedActuator(context.tracing, webhooks) : webhooks
+  const actuator = guard(world, { config: config.actions, ledger, clock, log, metrics })
   const decisions = createDecisions({
     ledger,
     table,
@@ -84,7 +86,7 @@ export const wireAct = (context: Context, { querier, sink, ledger, alerts }: Par
     sink,
     alerts,
     decisions,
-    externalURL: context.externalURL(),
+    externalURL: context.externalURL,
   })
   return {
     budgets,

@@ -61,6 +61,7 @@ export const makeStore = (
     log: log.child({ room: 'store' }),
     metrics,
     retention: storage.retention,
+    lateBy: storage.out_of_order_time_window + storage.max_ahead,
   }
   if (remote) {
     const credentials = { user: remote.user, password: remote.password }
@@ -166,11 +167,18 @@ const gauges = ({ settings, clock, log: said, metrics, table, stop }: Context, l
   const series = metrics.gauge('airboss_series', 'Series known.')
   metrics.gauge('airboss_log_max_bytes', 'Most bytes the write-ahead log may take.').set(storage.log.max_size)
   metrics.gauge('airboss_series_limit', 'Most series that are taken.').set(storage.max_series)
+  let told = false
   const look = (): void => {
     const stats = log.stats()
     bytes.set(stats.bytes)
     pending.set(stats.pendingRows)
     series.set(table.size)
+    if (table.size < storage.max_series || told) return
+    told = true
+    said.error(
+      { limit: storage.max_series },
+      'the limit of series is reached: new ones are refused; raise storage.max_series or send fewer label values',
+    )
   }
   look()
   every(clock, askEvery, look, {
@@ -257,7 +265,8 @@ export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep =
     reader: createWholeReader({ head, store: opening.reader, pending: () => log.pending() }),
     log: () => log,
     newestAt: () => newestAt,
-    storeError: () => storeError,
+    // Asked every few seconds only: of its own engine it is known at once.
+    storeError: () => (engine && engine.url() === null ? 'the embedded engine does not answer' : storeError),
     copy: (ledger) => copyLedger(context, store, ledger),
     start: async () => {
       if (engine) await startEngine(context, engine, enginePatience)

@@ -1,6 +1,7 @@
 // Receive: every source, all into one sink.
 import { messageOf } from '../lib/errors.ts'
 import type { HttpResponse, HttpSend } from '../lib/http.ts'
+import { createInFlight, type InFlight } from '../lib/in-flight.ts'
 import { type Duration, duration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Batch } from '../model/batch.ts'
@@ -11,7 +12,6 @@ import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
-import { createInFlight } from '../receive/in-flight.ts'
 import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
 import { createOtlpGrpc } from '../receive/otlp/receiver-grpc.ts'
@@ -23,6 +23,8 @@ import type { Config } from './config-schema.ts'
 import type { Context } from './context.ts'
 
 const mostInFlight = 512 << 20
+/** Bytes of bodies that are on their way in or were not answered yet, over all HTTP doors. */
+const mostBodies = 512 << 20
 
 export interface Receive extends Service {
   readonly remoteWrite: HttpHandler
@@ -30,6 +32,8 @@ export interface Receive extends Service {
   readonly otlpGrpc: Service & { address(): string }
   readonly costs: HttpHandler
   readonly scraper: Scraper
+  /** Room for request bodies, finished or not. */
+  readonly bodies: InFlight
   apply(config: Config): Promise<void>
 }
 
@@ -98,6 +102,7 @@ export const wireReceive = (context: Context, { sink, prices, delta, authenticat
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
     scraper,
+    bodies: createInFlight(mostBodies),
     apply: (next) => scraper.apply(jobs(next), globalOf(next)),
     start: async () => {
       await scraper.start()

@@ -17,6 +17,7 @@ import { createReadOnlyFront } from '../store/readonly.ts'
 import type { Context } from './context.ts'
 import { version } from './package-root.ts'
 import type { Reload } from './reload.ts'
+import { shownConfig } from './shown-config.ts'
 import type { Access } from './wire-access.ts'
 import type { Act } from './wire-act.ts'
 import { wireConsole } from './wire-console.ts'
@@ -61,10 +62,11 @@ const prometheusDoors = (context: Context, { keep, querier, tell, receive, reloa
   targets: () => receive.scraper.targets(),
   remoteWrite: receive.remoteWrite,
   otlpMetrics: receive.otlpHttp,
+  bodies: receive.bodies,
   version,
   startedAt: context.startedAt,
   timeout: context.settings.config.query.timeout,
-  configText: () => JSON.stringify(reload.current().config, null, 2),
+  configText: () => shownConfig(reload.current().config),
   flags: () => ({ 'storage.path': context.settings.dataDir }),
   retention: formatDuration(context.settings.config.storage.retention.metrics),
 })
@@ -89,6 +91,7 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
     listen: settings.config.listen.http,
     authenticate,
     refuse,
+    tracer: context.tracing,
     log,
     routes: (app) => {
       app.use(async (c, next) => {
@@ -104,8 +107,8 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
       app.get('/metrics', async (c) =>
         c.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
       )
-      app.post('/api/ops/v1/events', mount(events))
-      app.post('/api/ops/v1/costs', mount(receive.costs))
+      app.post('/api/ops/v1/events', mount(events, receive.bodies, opsError))
+      app.post('/api/ops/v1/costs', mount(receive.costs, receive.bodies, opsError))
       app.route('/', createOncallApi({ oncall: tell.oncall, log, actorOf }))
       app.route('/', wireOps(context, parts))
       app.route('/', createAlertmanagerApi({ alerts: tell.alerts, clock, log, actorOf, version }))
@@ -124,8 +127,9 @@ export const wireShow = (context: Context, parts: ShowParts): Show => {
     name: 'otlp-http',
     listen: listen.otlp_http,
     authenticate: access.http,
+    tracer: context.tracing,
     log,
-    routes: (app) => app.all('/v1/*', mount(receive.otlpHttp)),
+    routes: (app) => app.all('/v1/*', mount(receive.otlpHttp, receive.bodies)),
   })
   const { engine } = keep
   const readonly = engine

@@ -4,8 +4,10 @@ import { type Alerts, createAlerts } from '../alerts/alerts.ts'
 import { openJournal } from '../lib/journal.ts'
 import { rowLog } from '../lib/row-log.ts'
 import type { Batch } from '../model/batch.ts'
+import type { AlertSink } from '../model/ports/alert-sink.ts'
 import type { Integration, ReceiverConfig } from '../model/ports/channel.ts'
 import type { Ledger } from '../model/ports/ledger.ts'
+import type { Pager } from '../model/ports/pager.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
@@ -16,10 +18,13 @@ import { createOncall, type Oncall } from '../oncall/oncall.ts'
 import { createRules, type Rules } from '../rules/rules.ts'
 import type { Settings } from './config.ts'
 import type { Context } from './context.ts'
+import { type AlertTraces, traceAlerts, tracedSend } from './traced.ts'
 
 export interface Tell extends Service {
   readonly rules: Rules
   readonly alerts: Alerts
+  /** Where rules and budgets push what fires. */
+  readonly alertSink: AlertSink
   readonly oncall: Oncall
   /** Takes a new configuration whole, or throws and leaves the old one running. */
   apply(settings: Settings): Promise<void>
@@ -27,10 +32,16 @@ export interface Tell extends Service {
   check(settings: Settings): void
 }
 
+const untraced: AlertTraces = {
+  alertSink: (sink) => sink,
+  notifier: (_name, notifier) => notifier,
+  pager: (_user, pager) => pager,
+}
+
 const makeOncall = async (
   context: Context,
   config: OncallConfig,
-  channels: () => Channels,
+  pagers: (user: User) => Pager[],
 ): Promise<Oncall> => {
   const { settings, clock, log, metrics } = context
   const dir = settings.dataDir
@@ -43,31 +54,31 @@ const makeOncall = async (
   })
   return createOncall({
     config,
-    pagersFor: pagersFor(channels),
+    pagersFor: pagers,
     rows: rowLog(journal),
     clock,
     log: log.child({ room: 'oncall' }),
     metrics,
     signer: createAckSigner(key),
-    publicURL: context.externalURL(),
+    publicURL: context.externalURL,
   })
 }
 
-const pagersFor = (channels: () => Channels) => (user: User) =>
-  user.notify.map((target, i) => channels().pager(user.name, i, target as PagerTarget))
+const pagersFor = (channels: () => Channels, traces: AlertTraces) => (user: User) =>
+  user.notify.map((target, i) => traces.pager(user.id, channels().pager(user.name, i, target as PagerTarget)))
 
 /** The channels behind one receiver, on-call among them. */
 const integrationsOf =
-  (channels: () => Channels, oncall: Oncall) =>
+  (channels: () => Channels, oncall: Oncall, traces: AlertTraces) =>
   (receiver: ReceiverConfig): readonly Integration[] =>
-    receiver.entries.map((entry) => ({
-      name: `${entry.kind}[${entry.index}]`,
-      sendResolved: entry.sendResolved,
-      notifier:
+    receiver.entries.map((entry) => {
+      const name = `${entry.kind}[${entry.index}]`
+      const notifier =
         entry.kind === 'oncall'
           ? oncall.notifier((entry.config as { policy: string }).policy)
-          : channels().notifier(receiver.name, entry),
-    }))
+          : channels().notifier(receiver.name, entry)
+      return { name, sendResolved: entry.sendResolved, notifier: traces.notifier(name, notifier) }
+    })
 
 interface Parts {
   readonly querier: Querier
@@ -75,19 +86,20 @@ interface Parts {
   readonly ledger: Ledger
 }
 
-const makeRules = (context: Context, { querier, sink }: Parts, alerts: Alerts): Rules => {
-  const { settings, clock, log, metrics, table } = context
+const makeRules = (context: Context, { querier, sink }: Parts, alerts: AlertSink): Rules => {
+  const { settings, clock, log, metrics, table, tracing } = context
   const { config } = settings
   return createRules({
     querier,
     sink,
     table,
     alerts,
+    tracer: tracing,
     clock,
     log: log.child({ room: 'rules' }),
     metrics,
     externalLabels: config.global.external_labels,
-    externalURL: context.externalURL(),
+    externalURL: context.externalURL,
     evaluationInterval: config.global.evaluation_interval,
     queryOffset: config.global.rule_query_offset,
     queryTimeout: config.query.timeout,
@@ -111,28 +123,33 @@ const makeAlerts = async (
     clock,
     log,
     metrics,
-    externalURL: context.externalURL(),
+    externalURL: context.externalURL,
   })
   return { alerts, journal }
 }
 
 export const wireTell = async (context: Context, parts: Parts): Promise<Tell> => {
-  const { settings, clock, metrics, send } = context
+  const { settings, clock, metrics, tracing } = context
   const log = context.log.child({ room: 'notify' })
+  const traces = tracing.wanted ? traceAlerts(tracing, clock) : untraced
+  const send = tracing.wanted ? tracedSend(tracing, context.send) : context.send
   const make = (from: Settings): Channels =>
     createChannels({ globals: from.alerts.globals, send, clock, log, metrics })
   let channels = make(settings)
   let current = settings
-  const oncall = await makeOncall(context, settings.config.oncall ?? emptyOncallConfig, () => channels)
+  const pagers = pagersFor(() => channels, traces)
+  const oncall = await makeOncall(context, settings.config.oncall ?? emptyOncallConfig, pagers)
   const { alerts, journal } = await makeAlerts(
     context,
     parts.ledger,
-    integrationsOf(() => channels, oncall),
+    integrationsOf(() => channels, oncall, traces),
   )
-  const rules = makeRules(context, parts, alerts)
+  const alertSink = traces.alertSink(alerts)
+  const rules = makeRules(context, parts, alertSink)
   return {
     rules,
     alerts,
+    alertSink,
     oncall,
     check: (next) => {
       rules.check(next.rules)
@@ -142,19 +159,13 @@ export const wireTell = async (context: Context, parts: Parts): Promise<Tell> =>
       const before = { channels, settings: current }
       channels = make(next)
       try {
-        oncall.apply(
-          next.config.oncall ?? emptyOncallConfig,
-          pagersFor(() => channels),
-        )
+        oncall.apply(next.config.oncall ?? emptyOncallConfig, pagers)
         await alerts.apply(next.alerts)
         await rules.apply(next.rules)
         current = next
       } catch (error) {
         channels = before.channels
-        oncall.apply(
-          before.settings.config.oncall ?? emptyOncallConfig,
-          pagersFor(() => channels),
-        )
+        oncall.apply(before.settings.config.oncall ?? emptyOncallConfig, pagers)
         await alerts.apply(before.settings.alerts)
         throw error
       }

@@ -3,13 +3,19 @@ import type { SeriesColumns } from '../model/columns.ts'
 import type { Labels } from '../model/labels.ts'
 
 export class ColumnsBuilder {
-  #at = new Float64Array(1024)
-  #value = new Float64Array(1024)
+  #at: Float64Array
+  #value: Float64Array
   #length = 0
   #start = 0
   readonly #labels: Labels[] = []
   readonly #starts: number[] = []
   readonly #ends: number[] = []
+
+  /** @param samples how many there will be, as far as one can tell */
+  constructor(samples = 1024) {
+    this.#at = new Float64Array(samples)
+    this.#value = new Float64Array(samples)
+  }
 
   /** Appends samples `from … to - 1` of two columns to the series under way. */
   copy(at: Float64Array, value: Float64Array, from: number, to: number): void {
@@ -38,6 +44,7 @@ export class ColumnsBuilder {
       end: Uint32Array.from(this.#ends),
       at: this.#at.subarray(0, this.#length),
       value: this.#value.subarray(0, this.#length),
+      own: true,
     }
   }
 

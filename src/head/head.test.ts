@@ -216,3 +216,38 @@ it('covers the window again after a refill from a store', async () => {
   const got = await readAll(after, everything(clock.now() - 30_000, clock.now()))
   expect([...got.values()].map((s) => s.length)).toEqual([31, 31, 31, 31, 31])
 })
+
+it('goes on covering what comes after the clock was set ahead and back', () => {
+  const { head, clock, refs } = make(1)
+  const one = (at: number): void => head.append(sampleBatch([refs[0]!], [at], [1]))
+  const begun = clock.now()
+  one(begun)
+  clock.jump(begun + 5 * 3_600_000)
+  head.trim(clock.now())
+  expect(head.stats().samples).toBe(0)
+  clock.jump(begun + 100)
+  one(clock.now())
+  expect(head.coveredFromAt()).toBe(begun)
+  expect(head.scan(everything(head.coveredFromAt(), clock.now()))?.labels).toHaveLength(1)
+  // What was let go while the clock stood ahead is not claimed.
+  expect(head.has(refs[0]!, begun)).toBe(false)
+})
+
+it('takes samples again after more than fitted came at one time', () => {
+  const { head, clock, refs } = make(100_000, duration(600_000))
+  const all = (at: number, of: readonly number[]): void =>
+    head.append(
+      sampleBatch(
+        [...of],
+        of.map(() => at),
+        of.map(() => 1),
+      ),
+    )
+  all(clock.now(), refs)
+  const missedAt = head.coveredFromAt()
+  expect(missedAt).toBeGreaterThanOrEqual(clock.now())
+  clock.jump(clock.now() + 1000)
+  all(clock.now(), refs.slice(0, 10))
+  expect(head.coveredFromAt()).toBeLessThan(clock.now())
+  expect(head.scan(everything(head.coveredFromAt(), clock.now()))?.labels).toHaveLength(10)
+})

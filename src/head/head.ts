@@ -130,6 +130,7 @@ class MemoryHead implements Head {
     // Not even now: what was to be kept is not, so the head covers nothing up to it.
     if (put === 'full') {
       this.#evicted.add(1)
+      this.#store.lose(at)
       this.#floor = Math.max(this.#floor, at)
     }
     return put
@@ -141,16 +142,24 @@ class MemoryHead implements Head {
     for (let round = 0; round < 16 && !this.#store.slab.hasRoom; round++) {
       const from = Math.min(Math.max(this.#floor, now - this.#o.window), now)
       this.#floor =
-        round === 15 ? Number.MAX_VALUE : Math.max(this.#floor, from + Math.max((now - from) / 4, 1))
+        round === 15 ? this.#newestAt() : Math.max(this.#floor, from + Math.max((now - from) / 4, 1))
       let gone = 0
       for (let ref = 0; ref < this.#store.length; ref++) gone += this.#store.trim(ref, this.#floor, true)
       this.#evicted.add(gone)
     }
   }
 
+  #newestAt(): number {
+    const { lastAt } = this.#store
+    let newest = this.#floor
+    for (let ref = 0; ref < lastAt.length; ref++) if (lastAt[ref]! > newest) newest = lastAt[ref]!
+    return newest
+  }
+
+  /** A floor far ahead of now is left from before the clock was set back: with it nothing would be kept until the clock is there again. */
   #advance(now: number): void {
     const floor = now - this.#o.window
-    if (floor > this.#floor) this.#floor = floor
+    if (floor > this.#floor || this.#floor > now + this.#o.window) this.#floor = floor
   }
 
   admit(batch: Batch): Batch {
@@ -174,7 +183,7 @@ class MemoryHead implements Head {
   }
 
   coveredFromAt(): Instant {
-    return instant(Math.max(this.#coverAt, this.#floor))
+    return instant(Math.max(this.#coverAt, this.#floor, this.#store.lostAt))
   }
 
   coverFrom(at: Instant): void {

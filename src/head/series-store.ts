@@ -18,6 +18,8 @@ export class SeriesStore {
   /** End of the region. */
   limit = new Int32Array(1024)
   lastAt = new Float64Array(1024).fill(never)
+  /** The newest time of all samples that were let go or not kept. */
+  lostAt = never
   #base = new Int32Array(1024).fill(nowhere)
 
   constructor(bytes: number) {
@@ -47,7 +49,10 @@ export class SeriesStore {
 
   /** Puts a sample where it belongs in time; `low` and `high` are the words of its value. Samples at or before `floor` are not kept. */
   put(ref: number, at: number, low: number, high: number, floor: number): Put {
-    if (at <= floor) return 'old'
+    if (at <= floor) {
+      this.lose(at)
+      return 'old'
+    }
     const times = this.slab.at
     let place = this.to[ref]!
     if (at <= this.lastAt[ref]!) {
@@ -76,6 +81,11 @@ export class SeriesStore {
     this.to[ref] = to + 1
     if (at > this.lastAt[ref]!) this.lastAt[ref] = at
     return 'kept'
+  }
+
+  /** Says that a sample of this time is not here. */
+  lose(at: number): void {
+    if (at > this.lostAt) this.lostAt = at
   }
 
   #insertBefore(ref: number, place: number, at: number, low: number, high: number): Put {
@@ -125,6 +135,7 @@ export class SeriesStore {
   #makeRoom(ref: number, floor: number): number {
     const kept = this.from[ref] === this.to[ref] ? this.to[ref]! : this.after(ref, floor)
     const live = this.to[ref]! - kept
+    if (kept > this.from[ref]!) this.lose(this.slab.at[kept - 1]!)
     const base = this.#base[ref]!
     const size = base === nowhere ? 0 : this.limit[ref]! - base
     // Moving costs what is live: worth it when a quarter of the region comes free.
@@ -158,6 +169,7 @@ export class SeriesStore {
     const before = this.to[ref]! - this.from[ref]!
     const kept = this.lastAt[ref]! <= floor ? this.to[ref]! : this.after(ref, floor)
     const live = this.to[ref]! - kept
+    if (kept > this.from[ref]!) this.lose(this.slab.at[kept - 1]!)
     const size = this.limit[ref]! - base
     if (live === 0) {
       this.slab.give(base, size)

@@ -63,7 +63,7 @@ async function* readBoth(
   const count = { series: 0, samples: 0 }
   const checked = (columns: SeriesColumns): SeriesColumns => {
     count.series += columns.labels.length
-    for (let s = 0; s < columns.labels.length; s++) count.samples += columns.end[s]! - columns.start[s]!
+    count.samples += samplesIn(columns)
     if (count.series > plan.limits.series) throw overLimit(plan, true)
     if (count.samples > plan.limits.samples) throw overLimit(plan, false)
     return columns
@@ -76,10 +76,16 @@ async function* readBoth(
   if (rest) yield checked(rest)
 }
 
+const samplesIn = ({ start, end }: SeriesColumns): number => {
+  let samples = 0
+  for (let s = 0; s < end.length; s++) samples += end[s]! - start[s]!
+  return samples
+}
+
 /** The head's samples as they are now: its memory moves while the store answers. */
 const copyOf = (columns: SeriesColumns | null): SeriesColumns | null => {
   if (!columns) return null
-  const out = new ColumnsBuilder()
+  const out = new ColumnsBuilder(samplesIn(columns))
   for (let s = 0; s < columns.labels.length; s++) {
     out.copy(columns.at, columns.value, columns.start[s]!, columns.end[s]!)
     out.end(columns.labels[s]!)
@@ -156,6 +162,13 @@ class NewerRows {
   get empty(): boolean {
     return this.#left.size === 0
   }
+  /** About how many samples `series` of them have. */
+  samples(series: number): number {
+    const recent = this.#recent
+    if (!recent) return 0
+    // A little more, because growing by one sample costs twice the memory of all.
+    return Math.ceil(recent.at.length * Math.min(1, (series * 1.1) / recent.labels.length)) + 64
+  }
 
   #own(labels: Labels): Labels | null {
     if (this.#left.has(labels)) return labels
@@ -189,7 +202,7 @@ class NewerRows {
 
   rest(plan: Scan): SeriesColumns | null {
     if (this.empty) return null
-    const out = new ColumnsBuilder()
+    const out = new ColumnsBuilder(this.samples(this.#left.size))
     for (const labels of [...this.#left.keys()]) {
       this.take(labels, null, 0, out)
       out.end(labels, plan.pick === 'last')
@@ -199,7 +212,7 @@ class NewerRows {
 }
 
 const joined = (older: SeriesColumns, newer: NewerRows, plan: Scan): SeriesColumns => {
-  const out = new ColumnsBuilder()
+  const out = new ColumnsBuilder(samplesIn(older) + newer.samples(older.labels.length))
   for (let s = 0; s < older.labels.length; s++) {
     newer.take(older.labels[s]!, older, s, out)
     out.end(older.labels[s]!, plan.pick === 'last')

@@ -82,8 +82,11 @@ export const every = (
     timer = clock.after(Math.max(dueAt - clock.now(), 0) as Duration, () => void tick(dueAt))
   }
   const tick = async (dueAt: number): Promise<void> => {
+    const wokenAt = clock.now()
+    // A clock that was set, or a machine that slept: what is looked at is the newest turn, not one of hours ago or ahead.
+    const turnAt = Math.abs(wokenAt - dueAt) > interval ? next(wokenAt) - interval : dueAt
     try {
-      await run(instant(dueAt))
+      await run(instant(turnAt))
     } catch (error) {
       failed(error)
     }

@@ -3,8 +3,8 @@ import { crc32 } from 'node:zlib'
 
 export const segmentHeaderBytes = 16
 export const recordHeaderBytes = 16
-/** A record longer than this is taken for damage. */
-const mostRecordBytes = 256 << 20
+/** A record longer than this is taken for damage when it is read: none is written. */
+export const mostRecordBytes = 256 << 20
 
 const magic = Buffer.from('AIRBJRN1', 'latin1')
 // The first record of a group is marked apart: a group is written only when the one before it is on disk, so a good mark after

@@ -262,3 +262,17 @@ it('leaves files that are not its own alone', async () => {
   await journal.close()
   expect(await readAll(await open(dir))).toHaveLength(1)
 })
+
+it('refuses a record that it would take for damage when it is read', async () => {
+  const dir = tempDir()
+  const journal = await open(dir)
+  await journal.append(text(1))
+  const large = Buffer.alloc((256 << 20) + 1)
+  await expect(journal.append(() => large)).rejects.toMatchObject({ code: 'too_large' })
+  await expect(journal.append(large)).rejects.toMatchObject({ code: 'too_large' })
+  await journal.append(text(2))
+  await journal.close()
+  const again = await open(dir)
+  expect(again.damage).toEqual([])
+  expect((await readAll(again)).map(([, t]) => t)).toEqual([text(1).toString(), text(2).toString()])
+})

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { AppError, messageOf } from './errors.ts'
 import {
+  mostRecordBytes,
   putRecord,
   recordHeaderBytes,
   segmentHeader,
@@ -35,7 +36,7 @@ interface ReadRecord {
 }
 
 export interface Journal {
-  /** Resolves with the position of the first record when all are on disk; rejects `storage_full` or `unavailable` when none is kept. */
+  /** Resolves with the position of the first record when all are on disk; rejects `storage_full`, `unavailable` or (past 256 MiB) `too_large` when none is kept. */
   append(records: JournalRecord | readonly JournalRecord[], options?: AppendOptions): Promise<number>
   /** Every record on disk from a position on, as of the call. A jump of position is a gap that `damage` told of. */
   read(from: number): AsyncGenerator<ReadRecord, void, void>
@@ -87,6 +88,12 @@ const diskError = (dir: string, error: unknown): AppError => {
         retryAfter: 5000,
       })
 }
+
+const tooLong = (bytes: number): AppError =>
+  new AppError(
+    'too_large',
+    `a record of ${bytes} bytes, at most ${mostRecordBytes} are taken; send smaller batches`,
+  )
 
 /** Opens or creates the journal in `dir`, checks every record, cuts a torn tail. Throws `internal` on damage when told to refuse. */
 export const openJournal = async (options: JournalOptions): Promise<Journal> => {
@@ -253,6 +260,7 @@ class FileJournal implements Journal {
       try {
         for (const record of entry.records) {
           const payload = typeof record === 'function' ? record(this.#generation) : record
+          if (payload.length > mostRecordBytes) throw tooLong(payload.length)
           this.#reserve(end + recordHeaderBytes + payload.length, end)
           end = putRecord(this.#arena, end, payload, position++, end === 0)
         }

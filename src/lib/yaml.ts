@@ -87,6 +87,14 @@ const meant = (issue: Issue): Issue[] => {
   return close[0]!.flatMap((i) => meant({ ...i, path: [...issue.path, ...i.path] }))
 }
 
+/** A problem at a path of the file. */
+export const problemAt = (yaml: YamlText, path: readonly PropertyKey[], message: string): Problem => ({
+  file: yaml.file,
+  line: yaml.lineOf(path),
+  path: pathText(path),
+  message,
+})
+
 /** All that a schema finds wrong, each with its place. */
 export const problemsOf = (yaml: YamlText, error: z.ZodError): Problem[] =>
   error.issues.flatMap(meant).flatMap((issue) => {
@@ -98,9 +106,7 @@ export const problemsOf = (yaml: YamlText, error: z.ZodError): Problem[] =>
         message: 'unknown key; check its spelling, or remove it',
       }))
     }
-    return [
-      { file: yaml.file, line: yaml.lineOf(issue.path), path: pathText(issue.path), message: issue.message },
-    ]
+    return [problemAt(yaml, issue.path, issue.message)]
   })
 
 /** Reads YAML text as `schema` says; throws `bad_data` listing every problem as `file:line: path: message`. An empty document is `{}`. */

@@ -3,7 +3,7 @@ import type { Labels } from './labels.ts'
 
 /**
  * Series `i` has labels `labels[i]` and the samples `at[start[i]] … at[end[i] - 1]` with values beside them, ascending in time, one a
- * time. Columns may be views of live memory: use them before the next await, or copy.
+ * time. Columns may be views of live memory: use them before the next await, or copy, unless they are the reader's `own` and will not change.
  */
 export interface SeriesColumns {
   readonly labels: readonly Labels[]
@@ -11,4 +11,6 @@ export interface SeriesColumns {
   readonly end: Uint32Array
   readonly at: Float64Array
   readonly value: Float64Array
+  /** Made for this answer alone. */
+  readonly own?: boolean
 }

@@ -34,7 +34,14 @@ const budgetSchema = z.strictObject({
   /** Whether it also tells when the spending so far, drawn out in a straight line, will pass the amount. */
   projected: z.boolean().default(true),
   /** More labels for its alerts, for routing them: `team: search`. */
-  labels: z.record(z.string().regex(/^[a-zA-Z_]\w*$/, 'not a label name'), z.string()).default({}),
+  labels: z
+    .record(z.string().regex(/^[a-zA-Z_]\w*$/, 'not a label name'), z.string())
+    .default({})
+    .superRefine((labels, ctx) => {
+      for (const name of ['alertname', 'budget', 'period', 'threshold'])
+        if (Object.hasOwn(labels, name))
+          ctx.addIssue({ code: 'custom', path: [name], message: 'is set by Airboss; use another name' })
+    }),
   interval: durationSchema.prefault('1m').refine((d) => d >= 1000, 'at least 1s'),
 })
 

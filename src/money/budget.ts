@@ -32,7 +32,7 @@ interface BudgetsDeps {
   readonly log: Logger
   readonly metrics: Metrics
   /** Where people see it; goes into alerts. */
-  readonly externalURL: string
+  readonly externalURL: () => string
 }
 
 /** One budget as lists show it. */
@@ -59,6 +59,8 @@ export interface Budgets extends Service {
 interface Told {
   readonly period: string
   readonly crossed: Readonly<Record<string, Instant>>
+  /** When the last of them was crossed. */
+  readonly spent: number
 }
 
 interface Watched {
@@ -135,13 +137,25 @@ class BudgetWatch implements Budgets {
 
   async start(): Promise<void> {
     const { clock, log, ledger } = this.#deps
+    const startAt = clock.now()
     for (const w of this.#watched) {
       const told = ledger.get<Told>(kind, w.config.name)?.value
-      if (told?.period === w.state.period.label) w.state = { ...w.state, crossed: told.crossed }
+      if (told?.period === w.state.period.label) this.#remember(w, told, startAt)
       every(clock, w.config.interval, (now) => this.#track(w, now), {
         signal: this.#life.signal,
         failed: (error) => log.error({ err: error, budget: w.config.name }, 'budget watch failed'),
       })
+    }
+  }
+
+  /** Money that is spent stays spent: until it can be read again, what was passed before the restart goes on firing. */
+  #remember(w: Watched, { crossed, spent }: Told, now: Instant): void {
+    w.state = { ...w.state, crossed }
+    for (const threshold of w.config.thresholds) {
+      const crossedAt = crossed[threshold]
+      if (crossedAt === undefined || !(spent >= threshold * w.config.amount)) continue
+      const name = String(threshold)
+      w.firing.set(name, this.#alert(w, name, spent, null, crossedAt, now))
     }
   }
 
@@ -160,10 +174,20 @@ class BudgetWatch implements Budgets {
       this.#failures.add(1, { budget: w.config.name })
       this.#deps.log.warn({ budget: w.config.name, why: messageOf(error) }, 'budget could not be looked at')
       w.state = { ...w.state, problem: messageOf(error) }
+      return this.#sustain(w, now)
     })
     this.#busy.add(run)
     await run
     this.#busy.delete(run)
+  }
+
+  /** What fires goes on firing while the spending cannot be read. */
+  async #sustain(w: Watched, now: Instant): Promise<void> {
+    if (w.firing.size === 0) return
+    for (const [t, alert] of w.firing) w.firing.set(t, { ...alert, endsAt: this.#endOf(w, now) })
+    await this.#deps.alerts.push([...w.firing.values()], this.#life.signal).catch((error: unknown) => {
+      this.#deps.log.error({ budget: w.config.name, err: error }, 'budget alerts could not be handed on')
+    })
   }
 
   async #evaluate(w: Watched, now: Instant): Promise<void> {
@@ -248,7 +272,7 @@ class BudgetWatch implements Budgets {
       this.#life.signal,
     )
     w.state = { ...w.state, crossed: { ...w.state.crossed, [threshold]: now } }
-    const told: Told = { period: period.label, crossed: w.state.crossed }
+    const told: Told = { period: period.label, crossed: w.state.crossed, spent }
     await this.#deps.ledger.put(kind, name, told, { by: system('budget'), why: reason })
   }
 
@@ -269,6 +293,11 @@ class BudgetWatch implements Budgets {
     return `Budget ${name} has passed ${percent(Number(threshold))}: ${so}.${line}`
   }
 
+  /** Said again at every look; should the process die it ends by itself. */
+  #endOf({ config }: Watched, now: Instant): Instant {
+    return plus(now, 4 * Math.max(config.interval, minute))
+  }
+
   #alert(
     w: Watched,
     threshold: string,
@@ -278,8 +307,6 @@ class BudgetWatch implements Budgets {
     now: Instant,
   ): Alert {
     const { config, state } = w
-    // Said again at every look; should the process die it ends by itself.
-    const endsAt = plus(now, 4 * Math.max(config.interval, minute))
     return {
       labels: {
         alertname: 'BudgetThreshold',
@@ -297,8 +324,8 @@ class BudgetWatch implements Budgets {
         description: this.#words(w, threshold, spent, projected, now),
       },
       startsAt,
-      endsAt,
-      generatorURL: this.#deps.externalURL,
+      endsAt: this.#endOf(w, now),
+      generatorURL: this.#deps.externalURL(),
     }
   }
 

@@ -132,6 +132,29 @@ describe('pagerduty', () => {
     expect(dedupKey('x')).toBe('2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881')
   })
 
+  test('a text that these alerts cannot fill costs its words, not the page', async () => {
+    const pd = make('pagerduty', {
+      ...key,
+      description: '{{ (index .Alerts 7).Labels.unit }}',
+      class: '{{ index .Alerts 7 }}',
+      details: { unit: '{{ (index .Alerts 7).Labels.unit }}' },
+    })
+    expect(await pd.notify(notification(), live())).toEqual({ outcome: 'sent' })
+    const { payload } = pagerduty.events[0]!
+    expect(payload!.summary).toMatch(/FIRING 2.*Hot/)
+    expect(payload).not.toHaveProperty('class')
+    expect(payload!.custom_details).toMatchObject({
+      num_firing: '2',
+      unit: expect.stringMatching(/^this text could not be made: .*pagerduty details unit/),
+    })
+  })
+
+  test('a template that is not there is found when the receiver is made', () => {
+    expect(() => make('pagerduty', { ...key, description: '{{ template "gone" . }}' })).toThrow(
+      /template "gone" is not defined/,
+    )
+  })
+
   test('long and odd values are made to fit', async () => {
     const pd = make('pagerduty', {
       ...key,

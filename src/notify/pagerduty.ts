@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Clock } from '../lib/clock.ts'
 import { durationSchema, fileSecret, type Secret } from '../lib/config.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 import type { HttpSend } from '../lib/http.ts'
 import { duration, instant, iso, second } from '../lib/time.ts'
 import type { Notification } from '../model/alert.ts'
@@ -136,17 +137,62 @@ type Fields = Readonly<
   >
 >
 
+const anExample: Notification = {
+  receiver: 'example',
+  groupKey: '{}:{}',
+  status: 'firing',
+  reason: 'first notification',
+  groupLabels: {},
+  commonLabels: {},
+  commonAnnotations: {},
+  routeLabels: {},
+  externalURL: '',
+  truncatedAlerts: 0,
+  alerts: [],
+  at: instant(0),
+}
+
+/** Throws where a text calls a template that is not there: the first page would find it out, and be lost. */
+const tryOut = (render: NotificationText): void => {
+  try {
+    render(anExample)
+  } catch (error) {
+    // What an example cannot fill says nothing about real alerts.
+    if (error instanceof AppError && / is not defined$/.test(error.message)) throw error
+  }
+}
+
 const compileAll = (config: PagerdutyConfig, templates: NotificationTemplates) => {
-  const compile = (value: string, name: string): NotificationText =>
-    templates.compile(value, `pagerduty ${name}`)
+  /** A text that these alerts cannot fill costs its words, not the page. */
+  const compile = (
+    value: string,
+    name: string,
+    otherwise: (n: Notification, why: string) => string = () => '',
+  ): NotificationText => {
+    const render = templates.compile(value, `pagerduty ${name}`)
+    tryOut(render)
+    return (n) => {
+      try {
+        return render(n)
+      } catch (error) {
+        return otherwise(n, messageOf(error))
+      }
+    }
+  }
   const each = <T extends Record<string, string>>(list: readonly T[], what: string) =>
     list.map((item) => Object.entries(item).map(([k, v]) => [k, compile(v, `${what} ${k}`)] as const))
-  const names = ['client', 'client_url', 'description', 'severity', 'class', 'component', 'group'] as const
+  const names = ['client', 'client_url', 'severity', 'class', 'component', 'group'] as const
   const fields = Object.fromEntries(names.map((n) => [n, compile(config[n], n)]))
+  const subject = templates.compile('{{ template "pagerduty.default.description" . }}', 'pagerduty summary')
+  const said = (_: Notification, why: string): string => `this text could not be made: ${why}`
   return {
-    fields: { ...fields, source: compile(config.source ?? config.client, 'source') } as unknown as Fields,
+    fields: {
+      ...fields,
+      source: compile(config.source ?? config.client, 'source'),
+      description: compile(config.description, 'description', subject),
+    } as unknown as Fields,
     details: Object.entries({ ...defaultDetails, ...config.details }).map(
-      ([k, v]) => [k, compile(v, `details ${k}`)] as const,
+      ([k, v]) => [k, compile(v, `details ${k}`, said)] as const,
     ),
     images: each(config.images, 'images'),
     links: each(config.links, 'links'),
@@ -189,7 +235,7 @@ const eventOf = (
   }
 }
 
-/** Throws `bad_data` on a template that cannot be read. */
+/** Throws `bad_data` on a template that cannot be read, or calls one that is not defined. */
 export const createPagerduty = (config: PagerdutyConfig, deps: PagerdutyDeps): Notifier => {
   const compiled = compileAll(config, deps.templates)
   return {

@@ -158,6 +158,7 @@ test.each([
     /not both/,
   ],
   ['userz: {}', /unknown key/],
+  ['users: {}\nack_secret: short', /airboss\.yaml:2: ack_secret: has fewer than 16 characters/],
 ])('configuration %s is refused', (text, why) => expect(() => read(text)).toThrow(why))
 
 describe('the room', () => {
@@ -175,7 +176,7 @@ describe('the room', () => {
       },
     }
     const oncall = createOncall({
-      ...{ config, rows, clock, log: silentLogger(), metrics: fakeMetrics(), publicURL: 'http://here' },
+      ...{ config, rows, clock, log: silentLogger(), metrics: fakeMetrics(), publicURL: () => 'http://here' },
       pagersFor: () => [pager],
       signer: createAckSigner(Buffer.alloc(32)),
     })

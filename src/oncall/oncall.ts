@@ -32,7 +32,7 @@ export interface OncallDeps {
   readonly metrics: Metrics
   readonly signer: AckSigner
   /** How people reach this Airboss when `public_url` is not configured. */
-  readonly publicURL: string
+  readonly publicURL: () => string
 }
 
 export interface Oncall extends Service, OnCall {
@@ -227,7 +227,7 @@ class OncallRoom implements Oncall {
     const { signer, publicURL } = this.#deps
     const expiresAt = plus(record.at, this.#config.ackExpiry)
     const token = signer.sign({ escalation: state.id, user: record.user, page: record.id, expiresAt })
-    const base = this.#config.publicURL ?? publicURL
+    const base = this.#config.publicURL ?? publicURL()
     return {
       id: record.id,
       user: record.user,

@@ -5,7 +5,16 @@ import type { Groups } from './groups.ts'
 import type { RowSink } from './leaf.ts'
 import { isInfinite, Sum } from './numeric.ts'
 
-export const streamed: ReadonlySet<string> = new Set(['sum', 'avg', 'min', 'max', 'count', 'group', 'stddev', 'stdvar'])
+export const streamed: ReadonlySet<string> = new Set([
+  'sum',
+  'avg',
+  'min',
+  'max',
+  'count',
+  'group',
+  'stddev',
+  'stdvar',
+])
 
 const scratch = new Sum()
 

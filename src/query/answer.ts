@@ -17,7 +17,7 @@ export const columnsOf = (run: Run, block: Block, grid: Grid, sorted: boolean): 
   if (sorted) rows = rows.sort((a, b) => compareLabels(a.labels, b.labels))
   let size = 0
   for (let k = 0; k < present.length; k++) size += present[k]!
-  run.countSamples(size)
+  run.reserve(1, size)
   const start = new Uint32Array(rows.length)
   const end = new Uint32Array(rows.length)
   const at = new Float64Array(size)

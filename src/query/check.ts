@@ -1,6 +1,7 @@
 // Checks the types of an expression and gives its own.
-import { parseError } from './place.ts'
+
 import { comparisons, type Expr, paramTypes, setOperators, unwrap, type ValueType } from './ast.ts'
+import { parseError } from './place.ts'
 import { signatures } from './signatures.ts'
 
 const names: Readonly<Record<ValueType, string>> = {
@@ -63,8 +64,14 @@ const binary = (text: string, e: Expr & { kind: 'binary' }): ValueType => {
   const right = checkNode(text, e.right)
   const wrong = (message: string): Error => parseError(text, e.from, message)
   const usable = (type: ValueType): boolean => type === 'scalar' || type === 'vector'
-  if (!usable(left)) throw parseError(text, e.left.from, 'binary expression must contain only scalar and instant vector types')
-  if (!usable(right)) throw parseError(text, e.right.from, 'binary expression must contain only scalar and instant vector types')
+  if (!usable(left))
+    throw parseError(text, e.left.from, 'binary expression must contain only scalar and instant vector types')
+  if (!usable(right))
+    throw parseError(
+      text,
+      e.right.from,
+      'binary expression must contain only scalar and instant vector types',
+    )
   if (left === 'scalar' && right === 'scalar' && comparisons.has(e.op) && !e.bool)
     throw wrong('comparisons between scalars must use BOOL modifier')
   if (left === 'scalar' || right === 'scalar') {
@@ -87,7 +94,11 @@ const checkNode = (text: string, e: Expr): ValueType => {
     case 'subquery': {
       const type = checkNode(text, e.expr)
       if (type !== 'vector')
-        throw parseError(text, e.from, `subquery is only allowed on instant vector, got ${names[type]} instead`)
+        throw parseError(
+          text,
+          e.from,
+          `subquery is only allowed on instant vector, got ${names[type]} instead`,
+        )
       return 'matrix'
     }
     case 'unary': {
@@ -115,4 +126,3 @@ const checkNode = (text: string, e: Expr): ValueType => {
 
 /** The type of an expression. Throws `bad_data` with line and column where types or counts of arguments do not fit. */
 export const check = (text: string, e: Expr): ValueType => checkNode(text, e)
-

@@ -4,7 +4,8 @@ import { durationSchema } from '../lib/config.ts'
 import { minute } from '../lib/time.ts'
 
 const count = (most: number) => z.int().min(1).max(most)
-const span = (ms: number) => durationSchema.refine((v) => v > 0, 'must be above 0').default(() => (minute * ms) as typeof minute)
+const span = (ms: number) =>
+  durationSchema.refine((v) => v > 0, 'must be above 0').default(() => (minute * ms) as typeof minute)
 
 /** Limits of every query, whoever asks. The names and defaults are Prometheus's where it has them. */
 export const queryConfig = z.strictObject({

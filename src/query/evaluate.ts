@@ -1,11 +1,12 @@
 // Evaluates a checked expression over a grid of steps: scalars as one column, vectors as blocks.
+
+import { AppError } from '../lib/errors.ts'
 import { metricName } from '../model/labels.ts'
 import { Accumulator, accumulatorSink, streamed } from './aggregate.ts'
+import { columnsOf } from './answer.ts'
 import { type AggregateNode, type BinaryNode, type CallNode, type Expr, setOperators, unwrap } from './ast.ts'
 import { type Block, dropName, repeat, rowBlock } from './block.ts'
 import { typeOf } from './check.ts'
-import { columnsOf } from './answer.ts'
-import { AppError } from '../lib/errors.ts'
 import { absentLabels, callOverVector, type Evaluator, scalarOf } from './functions.ts'
 import { type Grid, invariant, single, subgrid, windowsOf } from './grid.ts'
 import { Groups } from './groups.ts'
@@ -43,14 +44,20 @@ const scalars = async (run: Run, e: CallNode, grid: Grid): Promise<Float64Array[
 }
 
 const warnParams = (run: Run, e: CallNode, params: readonly Float64Array[]): void => {
-  if (e.name === 'quantile_over_time') for (const q of new Set(params[0])) warnQuantile(run, q, e.args[0]!.from)
+  if (e.name === 'quantile_over_time')
+    for (const q of new Set(params[0])) warnQuantile(run, q, e.args[0]!.from)
 }
 
 /** The leaf an expression is, or null. */
 const leafOf = async (run: Run, given: Expr, grid: Grid): Promise<Leaf | null> => {
   const e = unwrap(given)
   if (e.kind === 'selector')
-    return { spec: latest, source: sourceOf(e, run.deps.lookback, grid, run.ends, true), name: '', from: e.from }
+    return {
+      spec: latest,
+      source: sourceOf(e, run.deps.lookback, grid, run.ends, true),
+      name: '',
+      from: e.from,
+    }
   if (e.kind !== 'call') return null
   const at = windowArg(e)
   const window = at < 0 ? null : unwrap(e.args[at]!)
@@ -88,7 +95,13 @@ const overSubquery = async (run: Run, e: CallNode, grid: Grid): Promise<Block> =
     const windows = windowsOf(node, node.range, grid, run.ends)
     const counted = e.name === 'rate' || e.name === 'increase'
     const columns = columnsOf(run, block, inner, false)
-    await runColumns(run, windowKernel(e.name, params), windows, columns, counted ? counterCheck(run, node.from, sink) : sink)
+    await runColumns(
+      run,
+      windowKernel(e.name, params),
+      windows,
+      columns,
+      counted ? counterCheck(run, node.from, sink) : sink,
+    )
   }
   const block = sink.block(distinct)
   return keepsName.has(e.name) ? block : dropName(block, true)

@@ -1,6 +1,6 @@
 // Functions over instant vectors and scalars: which code each name runs.
 import { AppError } from '../lib/errors.ts'
-import { type Labels, metricName, noLabels, labelsOf } from '../model/labels.ts'
+import { type Labels, labelsOf, metricName, noLabels } from '../model/labels.ts'
 import { type CallNode, type Expr, unwrap } from './ast.ts'
 import { type Block, rowBlock } from './block.ts'
 import { datePart, isDateFunction } from './dates.ts'
@@ -30,7 +30,12 @@ const times = (grid: Grid): Float64Array => {
 }
 
 /** time(), pi() and scalar(). */
-export const scalarOf = async (run: Run, e: CallNode, grid: Grid, evaluator: Evaluator): Promise<Float64Array> => {
+export const scalarOf = async (
+  run: Run,
+  e: CallNode,
+  grid: Grid,
+  evaluator: Evaluator,
+): Promise<Float64Array> => {
   if (e.name === 'time') return times(grid)
   if (e.name === 'pi') return new Float64Array(grid.count).fill(Math.PI)
   const { steps, values, present } = await evaluator.vector(run, e.args[0]!, grid)
@@ -90,7 +95,13 @@ export const callOverVector = async (
   if (e.name === 'histogram_fraction') {
     const lower = await numbers(0)
     const upper = await numbers(1)
-    return histogramFraction(run, await evaluator.vector(run, e.args[2]!, grid), lower, upper, e.args[2]!.from)
+    return histogramFraction(
+      run,
+      await evaluator.vector(run, e.args[2]!, grid),
+      lower,
+      upper,
+      e.args[2]!.from,
+    )
   }
   const params: Float64Array[] = []
   if (scalarParams.has(e.name)) for (let i = 1; i < e.args.length; i++) params.push(await numbers(i))
@@ -134,4 +145,3 @@ const overRows = (block: Block, e: CallNode, params: readonly Float64Array[]): B
       throw new AppError('internal', `no code for function ${e.name}`)
   }
 }
-

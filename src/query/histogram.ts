@@ -14,7 +14,8 @@ interface Histogram {
 
 /** A float as Go's ParseFloat reads it, or null. */
 const boundOf = (text: string): number | null => {
-  if (/^[+-]?inf(inity)?$/i.test(text)) return text.startsWith('-') ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
+  if (/^[+-]?inf(inity)?$/i.test(text))
+    return text.startsWith('-') ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
   const m = /^([+-]?)(.*)$/.exec(text)!
   if (!/^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(m[2]!)) return null
   return (m[1] === '-' ? -1 : 1) * (readNumber(m[2]!.replace(/^0+(?=\d)/, ''))?.value ?? Number.NaN)
@@ -32,7 +33,10 @@ const histogramsOf = (run: Run, block: Block, from: number): Histogram[] => {
     const le = labelOf(labels, 'le')
     const bound = boundOf(le)
     if (bound === null || Number.isNaN(bound)) {
-      run.warn(`bucket label "le" is missing or has a malformed value of ${JSON.stringify(le)} for metric name ${JSON.stringify(metric)}`, from)
+      run.warn(
+        `bucket label "le" is missing or has a malformed value of ${JSON.stringify(le)} for metric name ${JSON.stringify(metric)}`,
+        from,
+      )
       continue
     }
     const rest = pick(labels, bucketOnly, false)
@@ -138,7 +142,7 @@ const fraction = (lower: number, upper: number, { bounds, counts }: Buckets): nu
   }
   const reach = (v: number): number => {
     const rank = rankOf(v)
-    return rank > all ? all : rank
+    return Math.min(rank, all)
   }
   return (reach(upper) - reach(lower)) / all
 }

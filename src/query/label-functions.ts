@@ -42,9 +42,13 @@ export const labelReplace = (
   try {
     regex = RE2JS.compile(`^(?s:${pattern})$`)
   } catch (error) {
-    throw new AppError('execution', `invalid regular expression in label_replace(): ${pattern}: ${messageOf(error)}`, {
-      cause: error,
-    })
+    throw new AppError(
+      'execution',
+      `invalid regular expression in label_replace(): ${pattern}: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
   labelName(into, 'label_replace()')
   const pieces = template(replacement, regex.namedGroups(), regex.groupCount())
@@ -66,7 +70,12 @@ export const labelReplace = (
 }
 
 /** Sets `into` to the values of `sources` with `separator` between. */
-export const labelJoin = (block: Block, into: string, separator: string, sources: readonly string[]): Block => {
+export const labelJoin = (
+  block: Block,
+  into: string,
+  separator: string,
+  sources: readonly string[],
+): Block => {
   labelName(into, 'label_join()')
   return relabel(block, (labels) =>
     withLabels(labels, { [into]: sources.map((s) => labelOf(labels, s)).join(separator) }),
@@ -118,4 +127,3 @@ export const sortByValue = (block: Block, down: boolean): Block =>
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
     return down ? y - x || 0 : x - y || 0
   })
-

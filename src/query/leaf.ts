@@ -59,7 +59,8 @@ const rowCost = (spec: KernelSpec, columns: SeriesColumns, windows: Windows): nu
   const { start, end } = columns
   let samples = 0
   for (let i = 0; i < end.length; i++) samples += end[i]! - start[i]!
-  const overlap = windows.endStep === 0 ? windows.count : Math.min(windows.range / windows.endStep, windows.count)
+  const overlap =
+    windows.endStep === 0 ? windows.count : Math.min(windows.range / windows.endStep, windows.count)
   return windows.count * 4 + (samples / Math.max(end.length, 1)) * (spec.rescans ? Math.max(overlap, 1) : 1)
 }
 

@@ -1,6 +1,15 @@
 // Operators between two vectors: which rows meet, what comes of them, and when that is an error.
 import { AppError } from '../lib/errors.ts'
-import { labelOf, type Labels, labelsKey, metricName, pick, printLabels, withLabels, withoutName } from '../model/labels.ts'
+import {
+  type Labels,
+  labelOf,
+  labelsKey,
+  metricName,
+  pick,
+  printLabels,
+  withLabels,
+  withoutName,
+} from '../model/labels.ts'
 import { type BinaryNode, comparisons, type Matching } from './ast.ts'
 import { type Block, emptyBlock, joinRows, labelsAt } from './block.ts'
 import { keyer } from './groups.ts'
@@ -8,7 +17,11 @@ import { arithmeticOf, comparisonOf } from './operators.ts'
 import type { Run } from './run.ts'
 
 /** Match groups of two blocks, numbered together: row → number. */
-const signatures = (a: Block, b: Block, matching: Matching): { a: Int32Array; b: Int32Array; count: number } => {
+const signatures = (
+  a: Block,
+  b: Block,
+  matching: Matching,
+): { a: Int32Array; b: Int32Array; count: number } => {
   const key = keyer(matching.labels, matching.on)
   const ids = new Map<string, number>()
   // Matching on the metric name must see whether it was dropped.
@@ -114,8 +127,7 @@ const oneSide = (one: Block, ids: Int32Array, many: Block, matching: Matching, s
 
 const resultLabels = (e: BinaryNode, many: Labels, one: Labels, matching: Matching): Labels => {
   const base = comparisons.has(e.op) && !e.bool ? many : withoutName(many)
-  if (matching.card === 'one-to-one')
-    return pick(base, new Set(matching.labels), matching.on)
+  if (matching.card === 'one-to-one') return pick(base, new Set(matching.labels), matching.on)
   if (matching.include.length === 0) return base
   return withLabels(base, Object.fromEntries(matching.include.map((name) => [name, labelOf(one, name)])))
 }
@@ -166,7 +178,12 @@ const notUnique = (labels: Labels): AppError =>
   )
 
 /** Arithmetic and comparison between vectors. Throws `execution` where a match is not unique at some step. */
-export const vectorWithVector = async (run: Run, e: BinaryNode, left: Block, right: Block): Promise<Block> => {
+export const vectorWithVector = async (
+  run: Run,
+  e: BinaryNode,
+  left: Block,
+  right: Block,
+): Promise<Block> => {
   const matching = e.matching!
   const swapped = matching.card === 'one-to-many'
   const [many, one] = swapped ? [right, left] : [left, right]

@@ -13,7 +13,8 @@ export interface Source {
 }
 export type Child = (node: Node) => Expr
 
-export const fail = (source: Source, at: number, message: string): AppError => parseError(source.text, at, message)
+export const fail = (source: Source, at: number, message: string): AppError =>
+  parseError(source.text, at, message)
 export const textOf = (source: Source, node: Node): string => source.text.slice(node.from, node.to)
 
 /** A node's children without comments. */
@@ -61,7 +62,8 @@ export const duration = (source: Source, node: Node, what: string): number => {
     throw fail(source, node.from, 'duration expressions are not supported; write the duration out')
   const read = readNumber(textOf(source, inner))
   const ms = read ? Math.round(read.value * 1000) : Number.NaN
-  if (!(Math.abs(ms) <= most)) throw fail(source, node.from, `${what} ${textOf(source, inner)} is out of range`)
+  if (!(Math.abs(ms) <= most))
+    throw fail(source, node.from, `${what} ${textOf(source, inner)} is out of range`)
   return sign * ms
 }
 

@@ -1,8 +1,9 @@
 // Selectors, calls and aggregations: the operands of an expression.
-import { valueTest } from '../model/matcher.ts'
-import type { Matcher, MatchOp } from '../model/matcher.ts'
+
 import { AppError } from '../lib/errors.ts'
 import { metricName } from '../model/labels.ts'
+import type { Matcher, MatchOp } from '../model/matcher.ts'
+import { valueTest } from '../model/matcher.ts'
 import { type Expr, paramTypes, type SelectorNode } from './ast.ts'
 import { readString } from './literal.ts'
 import { type Child, fail, type Node, parts, type Source, textOf } from './nodes.ts'
@@ -16,8 +17,13 @@ export const string = (source: Source, node: Node): { value: string } => {
 
 const matcherOf = (source: Source, node: Node): Matcher => {
   const [name, op, value] = parts(node)
-  const label = name!.name === 'QuotedLabelName' ? string(source, parts(name!)[0]!).value : textOf(source, name!)
-  const matcher: Matcher = { name: label, op: textOf(source, op!) as MatchOp, value: string(source, value!).value }
+  const label =
+    name!.name === 'QuotedLabelName' ? string(source, parts(name!)[0]!).value : textOf(source, name!)
+  const matcher: Matcher = {
+    name: label,
+    op: textOf(source, op!) as MatchOp,
+    value: string(source, value!).value,
+  }
   try {
     valueTest(matcher)
   } catch (error) {
@@ -31,7 +37,11 @@ export const selector = (source: Source, node: Node): SelectorNode => {
   const matchers: Matcher[] = []
   const naming = (found: string, at: number): void => {
     if (name !== '')
-      throw fail(source, at, `metric name must not be set twice: ${JSON.stringify(name)} or ${JSON.stringify(found)}`)
+      throw fail(
+        source,
+        at,
+        `metric name must not be set twice: ${JSON.stringify(name)} or ${JSON.stringify(found)}`,
+      )
     name = found
   }
   for (const part of parts(node)) {
@@ -57,7 +67,8 @@ export const call = (source: Source, node: Node, child: Child): Expr => {
   const name = textOf(source, identifier!)
   const why = refused.get(name)
   if (why) throw fail(source, node.from, `function ${name} ${why}`)
-  if (!signatures.has(name)) throw fail(source, node.from, `unknown function with name ${JSON.stringify(name)}`)
+  if (!signatures.has(name))
+    throw fail(source, node.from, `unknown function with name ${JSON.stringify(name)}`)
   return { kind: 'call', name, args: parts(body!).map(child), from: node.from }
 }
 

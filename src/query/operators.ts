@@ -1,7 +1,8 @@
 // Arithmetic and comparison, between columns and scalars.
+
+import { comparisons } from './ast.ts'
 import type { Block } from './block.ts'
 import { dropName } from './block.ts'
-import { comparisons } from './ast.ts'
 import { power } from './numeric.ts'
 
 export type Arithmetic = (a: number, b: number) => number

@@ -2,6 +2,7 @@
 import { parser } from '@prometheus-io/lezer-promql'
 import { AppError } from '../lib/errors.ts'
 import { comparisons, type Expr, type Matching, setOperators } from './ast.ts'
+import { readString } from './literal.ts'
 import { type Child, fail, type Node, number, parts, type Source, signed, textOf } from './nodes.ts'
 import { aggregate, call, selector, string } from './operands.ts'
 import { parseError } from './place.ts'
@@ -51,7 +52,11 @@ const lay = (source: Source, top: Node): Item[] => {
       todo.push({ kind: 'postfix', node }, kids[0]!)
     } else if (node.name === 'NumberDurationLiteral') {
       const { sign, body, from } = signed(source, node)
-      if (sign) todo.push({ kind: 'operand', node, expr: number(source, body, from) }, { kind: 'sign', op: sign, from: node.from })
+      if (sign)
+        todo.push(
+          { kind: 'operand', node, expr: number(source, body, from) },
+          { kind: 'sign', op: sign, from: node.from },
+        )
       else todo.push({ kind: 'operand', node, expr: number(source, body, from) })
     } else todo.push({ kind: 'operand', node, expr: null })
   }
@@ -92,7 +97,8 @@ const operand = (r: Reader): Expr => {
     const expr = climb(r, powerLevel)
     r.depth--
     // A literal takes its sign in, as Prometheus prints it.
-    if (expr.kind === 'number') return { ...expr, value: item.op === '-' ? -expr.value : expr.value, from: item.from }
+    if (expr.kind === 'number')
+      return { ...expr, value: item.op === '-' ? -expr.value : expr.value, from: item.from }
     return { kind: 'unary', op: item.op, expr, from: item.from }
   }
   if (item.kind !== 'operand') throw fail(r.source, item.node.from, 'unexpected operator')
@@ -114,10 +120,18 @@ const climb = (r: Reader, least: number): Expr => {
       throw fail(r.source, item.node.from, `operator ${JSON.stringify(item.op)} is not supported`)
     if (level < least) return left
     r.next++
-    if (++r.depth > deepest) throw fail(r.source, item.node.from, 'expression is nested too deeply; simplify it')
+    if (++r.depth > deepest)
+      throw fail(r.source, item.node.from, 'expression is nested too deeply; simplify it')
     const right = climb(r, level === powerLevel ? level : level + 1)
     r.depth--
-    left = { kind: 'binary', op: item.op, left, right, ...modifiersOf(r.source, item.node, item.op), from: left.from }
+    left = {
+      kind: 'binary',
+      op: item.op,
+      left,
+      right,
+      ...modifiersOf(r.source, item.node, item.op),
+      from: left.from,
+    }
   }
 }
 
@@ -132,19 +146,25 @@ const modifiersOf = (source: Source, node: Node, op: string): { bool: boolean; m
   for (const part of parts(node)) {
     if (part.name === 'FillModifier') throw fail(source, part.from, 'the "fill" modifiers are not supported')
     if (part.name === 'BoolModifier') {
-      if (!comparisons.has(op)) throw fail(source, part.from, 'bool modifier can only be used on comparison operators')
+      if (!comparisons.has(op))
+        throw fail(source, part.from, 'bool modifier can only be used on comparison operators')
       bool = true
     }
     if (part.name !== 'MatchingModifierClause') continue
     const kids = parts(part)
     const lists = kids.filter((k) => k.name === 'GroupingLabels').map((k) => labelNames(source, k))
     const group = kids.find((k) => k.name === 'GroupLeft' || k.name === 'GroupRight')
-    if (group && setOperators.has(op)) throw fail(source, group.from, `no grouping allowed for "${op}" operation`)
+    if (group && setOperators.has(op))
+      throw fail(source, group.from, `no grouping allowed for "${op}" operation`)
     const on = kids[0]!.name === 'On'
     const [labels = [], include = []] = lists
     const both = on ? include.find((l) => labels.includes(l)) : undefined
     if (both !== undefined)
-      throw fail(source, part.from, `label ${JSON.stringify(both)} must not occur in ON and GROUP clause at once`)
+      throw fail(
+        source,
+        part.from,
+        `label ${JSON.stringify(both)} must not occur in ON and GROUP clause at once`,
+      )
     const card = group ? (group.name === 'GroupLeft' ? 'many-to-one' : 'one-to-many') : matching.card
     matching = { card, on, labels, include }
   }
@@ -152,7 +172,9 @@ const modifiersOf = (source: Source, node: Node, op: string): { bool: boolean; m
 }
 
 const labelNames = (source: Source, list: Node): string[] =>
-  parts(list).map((l) => (l.name === 'QuotedLabelName' ? string(source, parts(l)[0]!).value : textOf(source, l)))
+  parts(list).map((l) =>
+    l.name === 'QuotedLabelName' ? string(source, parts(l)[0]!).value : textOf(source, l),
+  )
 
 const expression = (source: Source, node: Node): Expr => {
   if (++source.depth > deepest) throw fail(source, node.from, 'expression is nested too deeply; simplify it')
@@ -180,28 +202,52 @@ const build = (source: Source, node: Node): Expr => {
   }
 }
 
-/** What the grammar could not read, in words. */
+/** How deep a tree may be where the grammar still reads what it should; it gives up somewhat later, at no place that says so. */
+const deepestTree = 400
+
+const depthOf = (tree: Node): number => {
+  const cursor = tree.cursor()
+  let depth = 0
+  let most = 0
+  for (;;) {
+    if (cursor.firstChild()) most = Math.max(most, ++depth)
+    else {
+      while (!cursor.nextSibling()) {
+        if (!cursor.parent()) return most
+        depth--
+      }
+    }
+  }
+}
+
+/** What stands where the grammar could read no further, in words. */
+const explainAt = (text: string, at: number): AppError => {
+  const name = /([a-zA-Z_:][a-zA-Z0-9_:]*)\s*$/.exec(text.slice(0, at))
+  if (text[at] === '(' && name && !signatures.has(name[1]!)) {
+    const why = refused.get(name[1]!)
+    const message = why
+      ? `function ${name[1]} ${why}`
+      : `unknown function with name ${JSON.stringify(name[1])}`
+    return parseError(text, name.index, message)
+  }
+  const rest = text.slice(at).trimStart()
+  if (rest === '') return parseError(text, text.trimEnd().length, 'unexpected end of input')
+  const token = /^([a-zA-Z_:][a-zA-Z0-9_:]*|[0-9.]+[a-zA-Z]*|.)/su.exec(rest)?.[0] ?? ''
+  return parseError(text, text.length - rest.length, `unexpected ${JSON.stringify(token)}`)
+}
+
 const explain = (text: string, tree: Node): AppError => {
   const cursor = tree.cursor()
+  let errorAt = -1
   do {
-    if (!cursor.type.isError) continue
-    const at = cursor.from
-    const name = /([a-zA-Z_:][a-zA-Z0-9_:]*)\s*$/.exec(text.slice(0, at))
-    if (text[at] === '(' && name && !signatures.has(name[1]!)) {
-      const why = refused.get(name[1]!)
-      return parseError(
-        text,
-        name.index,
-        why ? `function ${name[1]} ${why}` : `unknown function with name ${JSON.stringify(name[1])}`,
-      )
-    }
-    const rest = text.slice(at).trimStart()
-    if (rest === '') return parseError(text, text.trimEnd().length, 'unexpected end of input')
-    if (/^["'`]/.test(rest) && cursor.to > at + 1) return parseError(text, at, `unexpected string ${rest.slice(0, 40)}`)
-    const token = /^([a-zA-Z_:][a-zA-Z0-9_:]*|[0-9.]+[a-zA-Z]*|.)/s.exec(rest)?.[0] ?? ''
-    return parseError(text, text.length - rest.length, `unexpected ${JSON.stringify(token)}`)
+    if (cursor.type.isError && errorAt < 0) errorAt = cursor.from
+    if (cursor.name !== 'StringLiteral') continue
+    const read = readString(text.slice(cursor.from, cursor.to))
+    if ('wrong' in read) return parseError(text, cursor.from, read.wrong)
   } while (cursor.next())
-  return parseError(text, 0, 'cannot be read')
+  if (depthOf(tree) > deepestTree)
+    return parseError(text, errorAt, 'expression is nested too deeply or too long; split it up')
+  return explainAt(text, errorAt)
 }
 
 const hasError = (tree: Node): boolean => {
@@ -214,11 +260,13 @@ const hasError = (tree: Node): boolean => {
 /** Parses one expression, without checking its types. Throws `bad_data` with line and column. */
 export const parse = (text: string): Expr => {
   if (text.length > longest)
-    throw new AppError('bad_data', `the expression has ${text.length} characters; the most that is read is ${longest}`)
+    throw new AppError(
+      'bad_data',
+      `the expression has ${text.length} characters; the most that is read is ${longest}`,
+    )
   if (text.trim() === '') throw parseError(text, 0, 'no expression found in input')
   const top = parser.parse(text).topNode
   if (hasError(top)) throw explain(text, top)
   const source: Source = { text, depth: 0 }
   return expression(source, parts(top)[0]!)
 }
-

@@ -11,7 +11,8 @@ const offset = (source: Source, expr: Expr, node: Node): Expr => {
     if (expr.selector.offset !== 0) throw again
     return { ...expr, selector: { ...expr.selector, offset: ms } }
   }
-  if (expr.kind !== 'selector' && expr.kind !== 'subquery') throw fail(source, expr.from, `offset modifier ${must}`)
+  if (expr.kind !== 'selector' && expr.kind !== 'subquery')
+    throw fail(source, expr.from, `offset modifier ${must}`)
   if (expr.offset !== 0) throw again
   return { ...expr, offset: ms }
 }
@@ -35,7 +36,8 @@ const anchor = (source: Source, expr: Expr, node: Node): Expr => {
     if (expr.selector.anchor) throw again
     return { ...expr, selector: { ...expr.selector, anchor: at } }
   }
-  if (expr.kind !== 'selector' && expr.kind !== 'subquery') throw fail(source, expr.from, `@ modifier ${must}`)
+  if (expr.kind !== 'selector' && expr.kind !== 'subquery')
+    throw fail(source, expr.from, `@ modifier ${must}`)
   if (expr.anchor) throw again
   return { ...expr, anchor: at }
 }
@@ -44,7 +46,12 @@ const matrix = (source: Source, expr: Expr, node: Node): Expr => {
   if (expr.kind !== 'selector') throw fail(source, expr.from, 'ranges only allowed for vector selectors')
   if (expr.offset !== 0) throw fail(source, expr.from, 'no offset modifiers allowed before range')
   if (expr.anchor) throw fail(source, expr.from, 'no @ modifiers allowed before range')
-  return { kind: 'matrix', selector: expr, range: positive(source, parts(node)[1]!, 'range'), from: expr.from }
+  return {
+    kind: 'matrix',
+    selector: expr,
+    range: positive(source, parts(node)[1]!, 'range'),
+    from: expr.from,
+  }
 }
 
 const subquery = (source: Source, expr: Expr, node: Node): Expr => {

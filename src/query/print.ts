@@ -61,7 +61,8 @@ const binary = (e: BinaryNode): string => {
   const grouped = m?.card === 'many-to-one' || m?.card === 'one-to-many'
   if (m && (m.on || m.labels.length > 0 || grouped)) {
     how += ` ${m.on ? 'on' : 'ignoring'} (${labelList(m.labels)})`
-    if (grouped) how += ` ${m.card === 'many-to-one' ? 'group_left' : 'group_right'} (${labelList(m.include)})`
+    if (grouped)
+      how += ` ${m.card === 'many-to-one' ? 'group_left' : 'group_right'} (${labelList(m.include)})`
   }
   return `${print(e.left)} ${e.op}${how} ${print(e.right)}`
 }

@@ -13,14 +13,14 @@ import { type Expr, selectorsOf, unwrap, type ValueType } from './ast.ts'
 import { rowBlock } from './block.ts'
 import { check } from './check.ts'
 import { scalar, vector } from './evaluate.ts'
-import { firstAt, type Grid, lastAt, subgrid, windowsOf } from './grid.ts'
+import type { Ends, Grid } from './grid.ts'
 import { parse } from './parse.ts'
 import { placeOf } from './place.ts'
 import { print } from './print.ts'
+import { rangeVector } from './range-vector.ts'
 import { Run } from './run.ts'
-import { countUses, slices, sourceOf, wordsFor } from './scan.ts'
+import { countUses } from './scan.ts'
 import { createTurns } from './turns.ts'
-import { withoutStale } from './kernel.ts'
 
 export interface QueryLimits {
   readonly timeout: Duration
@@ -50,52 +50,8 @@ interface Parsed {
   readonly type: ValueType
 }
 
-/** Parsed expressions kept: rules and dashboards ask the same ones over and over. */
+/** Parsed expressions kept. */
 const mostParsed = 2000
-
-/** The points of a range vector as they were read: `foo[5m]` or a subquery asked for by itself. */
-const rangeVector = async (run: Run, e: Expr, grid: Grid): Promise<Matrix> => {
-  if (e.kind === 'subquery') {
-    const inner = subgrid(e, grid, run.ends, run.deps.subqueryStep)
-    if (inner.count === 0) return joined([])
-    return matrixOf(run, await vector(run, e.expr, inner), inner)
-  }
-  if (e.kind !== 'matrix') throw new AppError('internal', `${e.kind} is no range vector`)
-  const source = sourceOf(e.selector, e.range, grid, run.ends, false)
-  const windows = windowsOf(e.selector, e.range, grid, run.ends)
-  const found: { labels: Matrix['labels'][number]; at: Float64Array; value: Float64Array }[] = []
-  for await (const { columns } of slices(run, source)) {
-    const words = wordsFor(columns)
-    columns.labels.forEach((labels, i) => {
-      const view = { at: columns.at, value: columns.value, words, from: columns.start[i]!, to: columns.end[i]! }
-      withoutStale(view)
-      let { from, to } = view
-      while (from < to && view.at[from]! <= firstAt(windows)) from++
-      while (to > from && view.at[to - 1]! > lastAt(windows)) to--
-      if (from < to) found.push({ labels, at: view.at.slice(from, to), value: view.value.slice(from, to) })
-    })
-  }
-  return joined(found)
-}
-
-const joined = (
-  series: readonly { labels: Matrix['labels'][number]; at: Float64Array; value: Float64Array }[],
-): Matrix => {
-  const size = series.reduce((n, s) => n + s.at.length, 0)
-  const start = new Uint32Array(series.length)
-  const end = new Uint32Array(series.length)
-  const at = new Float64Array(size)
-  const value = new Float64Array(size)
-  let n = 0
-  series.forEach((s, i) => {
-    start[i] = n
-    at.set(s.at, n)
-    value.set(s.value, n)
-    n += s.at.length
-    end[i] = n
-  })
-  return { kind: 'matrix', labels: series.map((s) => s.labels), start, end, at, value }
-}
 
 const instantValue = async (run: Run, { expr, type }: Parsed, at: Instant): Promise<Value> => {
   const grid: Grid = { startAt: at, step: 0, count: 1 }
@@ -120,51 +76,70 @@ const rangeValue = async (run: Run, { expr, type }: Parsed, grid: Grid): Promise
   return matrixOf(run, block, grid)
 }
 
+interface Meters {
+  readonly seconds: Histogram
+  readonly errors: Counter
+  readonly running: Gauge
+  readonly samples: Counter
+}
 /** What the querier tells about itself. */
-const meters = (metrics: Metrics): { seconds: Histogram; errors: Counter; running: Gauge; samples: Counter } => ({
+const meters = (metrics: Metrics): Meters => ({
   seconds: metrics.histogram(
     'airboss_query_seconds',
     'How long queries took, waiting for their turn included.',
     [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60],
     ['kind'],
   ),
-  errors: metrics.counter('airboss_query_errors_total', 'Queries that failed, by the code of the error.', ['code']),
+  errors: metrics.counter('airboss_query_errors_total', 'Queries that failed, by the code of the error.', [
+    'code',
+  ]),
   running: metrics.gauge('airboss_queries_running', 'Queries being evaluated.'),
-  samples: metrics.counter('airboss_query_samples_total', 'Samples read and points made by queries.'),
+  samples: metrics.counter('airboss_query_samples_total', 'Samples read by queries.'),
 })
 
-/** Makes a querier over a reader. It holds no timers and needs no start. */
-export const createQuerier = (deps: QuerierDeps): Querier => {
-  const { clock, limits, log } = deps
-  const points = limits.points ?? 11_000
-  const runDeps = {
-    reader: deps.reader,
-    clock,
-    limits,
-    lookback: deps.lookback,
-    subqueryStep: deps.subqueryStep ?? minute,
+/** Whatever was thrown, as an error of ours: an abort is told apart as time-out or cancellation. */
+const explained = (run: Run, error: unknown, outer: AbortSignal, log: Logger): AppError => {
+  let told = error
+  if (!(error instanceof AppError) && (run.signal.aborted || outer.aborted)) {
+    try {
+      run.check()
+    } catch (reason) {
+      told = reason
+    }
   }
-  const meter = meters(deps.metrics)
-  const turns = createTurns(limits.concurrency)
-  const parsed = new Map<string, Parsed>()
+  const known = asAppError(told)
+  if (known.code === 'internal') log.error({ err: error, expr: run.text }, 'query failed by a fault of ours')
+  return known
+}
 
-  const read = (text: string): Parsed => {
-    const known = parsed.get(text)
+/** Parses and checks expressions, keeping the last ones: rules and dashboards ask the same over and over. */
+const createReading = (): ((text: string) => Parsed) => {
+  const kept = new Map<string, Parsed>()
+  return (text) => {
+    const known = kept.get(text)
     if (known) return known
     const expr = parse(text)
     const made = { expr, type: check(text, expr) }
-    if (parsed.size >= mostParsed) parsed.delete(parsed.keys().next().value ?? '')
-    parsed.set(text, made)
+    if (kept.size >= mostParsed) kept.delete(kept.keys().next().value ?? '')
+    kept.set(text, made)
     return made
   }
+}
 
-  const evaluate = async <V extends Value>(
-    kind: 'instant' | 'range',
-    text: string,
-    ends: { startAt: number; endAt: number },
-    outer: AbortSignal,
-    work: (run: Run) => Promise<V>,
-  ): Promise<Answer<V>> => {
+type Evaluate = <V extends Value>(
+  kind: 'instant' | 'range',
+  text: string,
+  ends: Ends,
+  outer: AbortSignal,
+  work: (run: Run) => Promise<V>,
+) => Promise<Answer<V>>
+
+/** Runs one query's work in its turn, under its limits, measured. */
+const createEvaluate = (deps: QuerierDeps, meter: Meters): Evaluate => {
+  const { clock, limits, reader, lookback, log } = deps
+  const runDeps = { reader, clock, limits, lookback, subqueryStep: deps.subqueryStep ?? minute }
+  const turns = createTurns(limits.concurrency)
+  return async (kind, text, ends, outer, work) => {
     const begunAt = clock.monotonic()
     const signal = clock.timeout(limits.timeout, outer)
     const run = new Run(runDeps, text, ends, signal, begunAt + limits.timeout)
@@ -176,30 +151,22 @@ export const createQuerier = (deps: QuerierDeps): Querier => {
       const value = await work(run)
       return { value, warnings: [...run.warnings], infos: [...run.infos] }
     } catch (error) {
-      throw explained(run, error, outer)
+      throw explained(run, error, outer, log)
     } finally {
       leave?.()
       meter.running.set(turns.running())
-      meter.samples.add(run.samples)
+      meter.samples.add(run.read)
       meter.seconds.observe((clock.monotonic() - begunAt) / 1000, { kind })
     }
   }
+}
 
-  /** Whatever was thrown, as an error of ours: an abort is told apart as time-out or cancellation. */
-  const explained = (run: Run, error: unknown, outer: AbortSignal): AppError => {
-    let told = error
-    if (!(error instanceof AppError) && (run.signal.aborted || outer.aborted)) {
-      try {
-        run.check()
-      } catch (reason) {
-        told = reason
-      }
-    }
-    const known = asAppError(told)
-    if (known.code === 'internal') log.error({ err: error, expr: run.text }, 'query failed by a fault of ours')
-    return known
-  }
-
+/** Makes a querier over a reader. It holds no timers and needs no start. */
+export const createQuerier = (deps: QuerierDeps): Querier => {
+  const meter = meters(deps.metrics)
+  const evaluate = createEvaluate(deps, meter)
+  const read = createReading()
+  const points = deps.limits.points ?? 11_000
   const counted = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
@@ -209,7 +176,6 @@ export const createQuerier = (deps: QuerierDeps): Querier => {
       throw known
     }
   }
-
   return {
     check: (text): Checked => {
       const { expr, type } = read(text)
@@ -239,7 +205,11 @@ const gridOf = (text: string, query: Parsed, { fromAt, toAt, step }: Span, point
       'bad_data',
       `${placeOf(text, 0)}: invalid expression type "${typeNames[query.type]}" for range query, must be scalar or instant vector`,
     )
-  if (!(step > 0)) throw new AppError('bad_data', 'zero or negative query resolution step widths are not accepted. Try a positive integer')
+  if (!(step > 0))
+    throw new AppError(
+      'bad_data',
+      'zero or negative query resolution step widths are not accepted. Try a positive integer',
+    )
   if (!(toAt >= fromAt)) throw new AppError('bad_data', 'end timestamp must not be before start time')
   const count = Math.floor((toAt - fromAt) / step) + 1
   if (count > points)
@@ -249,4 +219,3 @@ const gridOf = (text: string, query: Parsed, { fromAt, toAt, step }: Span, point
     )
   return { startAt: fromAt, step: count === 1 ? 0 : step, count }
 }
-

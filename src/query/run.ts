@@ -8,7 +8,7 @@ import { placeOf } from './place.ts'
 export interface RunLimits {
   /** Series read by one query. */
   readonly series: number
-  /** Samples read, and points held while working, by one query. */
+  /** Samples read by one query, and as many points made on the way to its answer. */
   readonly samples: number
 }
 
@@ -35,7 +35,9 @@ export class Run {
   /** How often each selector's window is needed: above once it is copied and kept. */
   readonly uses = new Map<string, number>()
   readonly kept = new Map<string, Promise<unknown>>()
-  samples = 0
+  /** Samples read, points made, series read so far. */
+  read = 0
+  made = 0
   series = 0
   readonly #deadlineAt: number
   #breathedAt: number
@@ -59,7 +61,10 @@ export class Run {
   /** Throws when the query was canceled or its time is over. For loops that cannot wait. */
   check(): void {
     if (this.deps.clock.monotonic() > this.#deadlineAt || isTimeout(this.signal))
-      throw new AppError('timeout', 'query timed out in expression evaluation; ask for less, or raise query.timeout')
+      throw new AppError(
+        'timeout',
+        'query timed out in expression evaluation; ask for less, or raise query.timeout',
+      )
     if (this.signal.aborted) throw new AppError('canceled', 'query was canceled')
   }
 
@@ -82,20 +87,23 @@ export class Run {
       )
   }
 
-  /** Counts samples read or points made; throws `limit_exceeded` past the limit. */
+  /** Counts samples read; throws `limit_exceeded` past the limit. */
   countSamples(n: number): void {
-    this.samples += n
-    const most = this.deps.limits.samples
-    if (this.samples > most)
-      throw new AppError(
-        'limit_exceeded',
-        `the query loads more than ${most} samples; narrow its selectors, shorten its range or widen its step, or raise query.max_samples`,
-      )
+    this.read += n
+    if (this.read > this.deps.limits.samples) throw this.#tooMany('reads')
   }
 
-  /** Checks a size before it is allocated. */
+  /** Counts points before room is made for them; throws `limit_exceeded` past the limit. */
   reserve(rows: number, steps: number): void {
-    this.countSamples(rows * steps)
+    this.made += rows * steps
+    if (this.made > this.deps.limits.samples) throw this.#tooMany('makes')
+  }
+
+  #tooMany(does: string): AppError {
+    return new AppError(
+      'limit_exceeded',
+      `the query ${does} more than ${this.deps.limits.samples} samples; narrow its selectors, shorten its range or widen its step, or raise query.max_samples`,
+    )
   }
 }
 

@@ -5,7 +5,17 @@ import type { SeriesColumns } from '../model/columns.ts'
 import type { Scan } from '../model/plan.ts'
 import type { Expr, SelectorNode } from './ast.ts'
 import { childrenOf } from './ast.ts'
-import { type Ends, firstAt, type Grid, invariant, lastAt, single, subgrid, type Windows, windowsOf } from './grid.ts'
+import {
+  type Ends,
+  firstAt,
+  type Grid,
+  invariant,
+  lastAt,
+  single,
+  subgrid,
+  type Windows,
+  windowsOf,
+} from './grid.ts'
 import type { Run } from './run.ts'
 
 export interface Source {
@@ -21,10 +31,21 @@ export interface Slice {
 }
 
 export const keyOf = ({ selector, windows, pick }: Source): string =>
-  JSON.stringify([firstAt(windows), lastAt(windows), pick, selector.matchers.map((m) => [m.name, m.op, m.value])])
+  JSON.stringify([
+    firstAt(windows),
+    lastAt(windows),
+    pick,
+    selector.matchers.map((m) => [m.name, m.op, m.value]),
+  ])
 
 /** What an instant selector (`range` = lookback) or a range selector reads. */
-export const sourceOf = (selector: SelectorNode, range: number, grid: Grid, ends: Ends, last: boolean): Source => {
+export const sourceOf = (
+  selector: SelectorNode,
+  range: number,
+  grid: Grid,
+  ends: Ends,
+  last: boolean,
+): Source => {
   const windows = windowsOf(selector, range, grid, ends)
   const one = windows.count === 1 || windows.endStep === 0
   return { selector, windows, pick: last && one ? 'last' : 'all' }
@@ -32,8 +53,11 @@ export const sourceOf = (selector: SelectorNode, range: number, grid: Grid, ends
 
 /** Counts how often each selector's window is wanted by an expression. Follows the same grids as the evaluation does. */
 export const countUses = (run: Run, e: Expr, grid: Grid): void => {
-  if (grid.count > 1 && invariant(e)) return countUses(run, e, single(grid))
   if (grid.count === 0) return
+  if (grid.count > 1 && invariant(e)) {
+    countUses(run, e, single(grid))
+    return
+  }
   const { ends, deps, uses } = run
   const add = (source: Source): void => {
     const key = keyOf(source)
@@ -79,7 +103,7 @@ const planOf = (run: Run, { selector, windows, pick }: Source): Scan => ({
   pick,
   limits: {
     series: Math.max(run.deps.limits.series - run.series, 0),
-    samples: Math.max(run.deps.limits.samples - run.samples, 0),
+    samples: Math.max(run.deps.limits.samples - run.read, 0),
   },
 })
 
@@ -87,7 +111,7 @@ const keep = async (run: Run, source: Source): Promise<SeriesColumns[]> => {
   const slices: SeriesColumns[] = []
   for await (const columns of run.deps.reader.read(planOf(run, source), run.signal)) {
     countSlice(run, columns)
-    slices.push(copyColumns(columns))
+    slices.push(columns.own ? columns : copyColumns(columns))
     run.check()
   }
   return slices
@@ -107,7 +131,7 @@ export async function* slices(run: Run, source: Source): AsyncGenerator<Slice> {
   }
   for await (const columns of run.deps.reader.read(planOf(run, source), run.signal)) {
     countSlice(run, columns)
-    yield { columns, owned: false }
+    yield { columns, owned: columns.own ?? false }
     run.check()
   }
 }

@@ -1,8 +1,8 @@
 // Aggregations that need all values of a group at once: topk, bottomk, limitk, limit_ratio, quantile, count_values.
 import { AppError } from '../lib/errors.ts'
 import { hashInto } from '../lib/hash.ts'
-import { labelsKey, labelsOf, recordOf, type Labels } from '../model/labels.ts'
-import { type Block, anyPresent, labelsAt, takeRows } from './block.ts'
+import { type Labels, labelsKey, labelsOf, recordOf } from '../model/labels.ts'
+import { anyPresent, type Block, labelsAt, takeRows } from './block.ts'
 import type { Groups } from './groups.ts'
 import { quantileOf } from './numeric.ts'
 import { formatNumber } from './print.ts'
@@ -26,7 +26,13 @@ export const checkParams = (ks: Float64Array, op: string): void => {
 }
 
 /** `topk` and `bottomk`: at each step the k best rows of each group stay; ties fall to the first, NaN comes last. */
-export const best = async (run: Run, block: Block, groups: Groups, op: string, ks: Float64Array): Promise<Block> => {
+export const best = async (
+  run: Run,
+  block: Block,
+  groups: Groups,
+  op: string,
+  ks: Float64Array,
+): Promise<Block> => {
   const { steps, values, present } = block
   const sign = op === 'topk' ? -1 : 1
   const order: number[] = []
@@ -59,13 +65,21 @@ const fractionOf = (labels: Labels): number => {
 }
 
 /** `limitk`: the first k rows of each group; `limit_ratio`: that share of all rows, a negative one its complement. */
-export const limit = (run: Run, block: Block, groups: Groups, op: string, ks: Float64Array, from: number): Block => {
+export const limit = (
+  run: Run,
+  block: Block,
+  groups: Groups,
+  op: string,
+  ks: Float64Array,
+  from: number,
+): Block => {
   const { steps, present } = block
   if (op === 'limitk') {
     for (const rows of rowsByGroup(block, groups))
       for (let t = 0; t < steps; t++) {
         let left = Math.trunc(ks[t]!)
-        for (const row of rows) if (present[row * steps + t] === 1 && left-- <= 0) present[row * steps + t] = 0
+        for (const row of rows)
+          if (present[row * steps + t] === 1 && left-- <= 0) present[row * steps + t] = 0
       }
     return block
   }
@@ -113,7 +127,14 @@ export const quantile = async (
     }
     await run.pause()
   }
-  return { labels: groups.labels, nameless: false, distinct: !groups.named, steps, values: out, present: there }
+  return {
+    labels: groups.labels,
+    nameless: false,
+    distinct: !groups.named,
+    steps,
+    values: out,
+    present: there,
+  }
 }
 
 /** `count_values`: one row for each different value in a group, named by the label. */

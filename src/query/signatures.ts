@@ -9,7 +9,12 @@ export interface Signature {
 }
 
 const table: Record<string, Signature> = {}
-const add = (names: string, args: readonly ValueType[], returns: ValueType = 'vector', optional = 0): void => {
+const add = (
+  names: string,
+  args: readonly ValueType[],
+  returns: ValueType = 'vector',
+  optional = 0,
+): void => {
   for (const name of names.split(' ')) table[name] = { args, returns, optional }
 }
 add('abs ceil exp floor ln log10 log2 sgn sqrt', ['vector'])

@@ -46,7 +46,7 @@ const medianDistance: PerWindow = ({ value }, lo, hi) => {
 
 const line = { slope: 0, intercept: 0 }
 /** Least squares over a window, x in seconds from `zeroAt`; the answer is in `line` until the next call. */
-const fit = ({ at, value }: SeriesView, lo: number, hi: number, zeroAt: number): typeof line => {
+const leastSquares = ({ at, value }: SeriesView, lo: number, hi: number, zeroAt: number): typeof line => {
   const n = hi - lo
   const x = new Sum()
   const y = new Sum()
@@ -75,12 +75,12 @@ const fit = ({ at, value }: SeriesView, lo: number, hi: number, zeroAt: number):
   return line
 }
 
-const deriv: PerWindow = (s, lo, hi) => (hi - lo < 2 ? null : fit(s, lo, hi, s.at[lo]!).slope)
+const deriv: PerWindow = (s, lo, hi) => (hi - lo < 2 ? null : leastSquares(s, lo, hi, s.at[lo]!).slope)
 
 const predict = (ahead: Float64Array): Kernel =>
   perWindow((s, lo, hi, t, { grid }) => {
     if (hi - lo < 2) return null
-    const { slope: k, intercept } = fit(s, lo, hi, grid.startAt + t * grid.step)
+    const { slope: k, intercept } = leastSquares(s, lo, hi, grid.startAt + t * grid.step)
     return k * ahead[t]! + intercept
   })
 
@@ -156,9 +156,14 @@ export const windowKernel = (name: string, params: readonly Float64Array[]): Ker
   if (known) return { kernel: known, seesStale: false, rescans: !moving.has(name) }
   const [a, b] = params as [Float64Array, Float64Array]
   if (name === 'predict_linear') return { kernel: predict(a), seesStale: false, rescans: true }
-  if (name === 'double_exponential_smoothing') return { kernel: smooth(a, b), seesStale: false, rescans: true }
+  if (name === 'double_exponential_smoothing')
+    return { kernel: smooth(a, b), seesStale: false, rescans: true }
   if (name === 'quantile_over_time')
-    return { kernel: perWindow((s, lo, hi, t) => quantileOf(a[t]!, s.value.slice(lo, hi))), seesStale: false, rescans: true }
+    return {
+      kernel: perWindow((s, lo, hi, t) => quantileOf(a[t]!, s.value.slice(lo, hi))),
+      seesStale: false,
+      rescans: true,
+    }
   throw new AppError('internal', `no kernel for ${name}`)
 }
 

@@ -29,15 +29,29 @@ export class ByteCache<V> {
 
   /** The value kept for `view[from … end)` under `scope`; the hash stays for a `set` that follows at once. */
   get(view: DataView, from: number, end: number, scope: number): V | undefined {
+    const g = this.#young
+    // Senders repeat themselves in the same order: the next key is mostly the one that came after the last, and needs no hash.
+    const guess = this.#last + 1
+    if (guess < g.values.length && g.scopes[guess] === scope && same(g, guess, view, from, end)) {
+      this.#last = guess
+      return g.values[guess]
+    }
     const hash = hashOf(view, from, end, scope)
     this.#hash = hash
-    const found = find(this.#young, hash, view, from, end, scope)
-    if (found !== undefined || this.#old === null) return found
+    const n = find(g, hash, view, from, end, scope)
+    if (n >= 0) {
+      this.#last = n
+      return g.values[n]
+    }
+    if (this.#old === null) return undefined
     const older = find(this.#old, hash, view, from, end, scope)
-    if (older !== undefined) this.set(view, from, end, scope, older)
-    return older
+    if (older < 0) return undefined
+    const value = this.#old.values[older]!
+    this.set(view, from, end, scope, value)
+    return value
   }
   #hash = 0
+  #last = -1
 
   /** Keeps a value for the bytes `get` was just asked for in vain. Nothing else may be asked in between. */
   set(view: DataView, from: number, end: number, scope: number, value: V): void {
@@ -51,6 +65,7 @@ export class ByteCache<V> {
     if (g.values.length * 2 >= g.slots.length) widen(g)
     if (g.used + size > g.arena.length) enlarge(g, size)
     const n = g.values.length
+    this.#last = n
     g.hashes[n] = this.#hash
     g.scopes[n] = scope
     g.from[n] = g.used
@@ -91,6 +106,7 @@ const hashOf = (view: DataView, from: number, end: number, scope: number): numbe
   return h >>> 0
 }
 
+/** The number of a key, -1 when it is not there. */
 const find = <V>(
   g: Generation<V>,
   hash: number,
@@ -98,12 +114,12 @@ const find = <V>(
   from: number,
   end: number,
   scope: number,
-): V | undefined => {
+): number => {
   const mask = g.slots.length - 1
   for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
     const n = g.slots[slot]!
-    if (n < 0) return undefined
-    if (g.hashes[n] === hash && g.scopes[n] === scope && same(g, n, view, from, end)) return g.values[n]
+    if (n < 0) return -1
+    if (g.hashes[n] === hash && g.scopes[n] === scope && same(g, n, view, from, end)) return n
   }
 }
 

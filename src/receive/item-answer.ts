@@ -32,7 +32,7 @@ export const errorAnswer = (thrown: unknown): HandlerResponse => {
   const after = error.retryAfter ?? (error.retryable ? 1000 : undefined)
   return json(
     error.status,
-    { error: error.message, code: error.code },
+    { error: { code: error.code, message: error.message } },
     after === undefined ? {} : { 'retry-after': String(Math.ceil(after / 1000)) },
   )
 }

@@ -67,7 +67,7 @@ const longestSpan = ({ step }: Analysis): Duration => duration(step * 1000)
 
 const escaped = (text: string): string => JSON.stringify(text).slice(1, -1)
 /** The metric's query for one version. */
-const queryFor = (query: string, agent: string, version: string): string =>
+export const queryFor = (query: string, agent: string, version: string): string =>
   query
     .replaceAll(/\$version\b|\{\{\s*version\s*\}\}/g, () => escaped(version))
     .replaceAll(/\$agent\b|\{\{\s*agent\s*\}\}/g, () => escaped(agent))

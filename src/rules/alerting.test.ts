@@ -54,6 +54,23 @@ describe('states by the minute (p pending, f firing, i inactive, - forgotten)', 
   })
 })
 
+describe('a clock set back by three hours', () => {
+  const back = (m: number): Instant => at(m - 180)
+  it('makes a pending alert wait no longer than its time anew', () => {
+    let table = step(new Map(), [match('a')], timing(5), at(0))
+    table = step(table, [match('a')], timing(5), back(1))
+    table = step(table, [match('a')], timing(5), back(6))
+    expect(one(table)?.state).toBe('firing')
+  })
+  it('keeps nothing firing for longer than it was told to', () => {
+    let table = step(new Map(), [match('a')], timing(0, 2), at(0))
+    table = step(table, [], timing(0, 2), at(1))
+    table = step(table, [], timing(0, 2), back(1))
+    table = step(table, [], timing(0, 2), back(3))
+    expect(one(table)?.state).toBe('inactive')
+  })
+})
+
 it('keeps activeAt and labels, refreshes value and annotations', () => {
   let table = step(new Map(), [match('a', 1)], timing(1), at(0))
   table = step(table, [match('a', 7)], timing(1), at(1))

@@ -1,5 +1,5 @@
 // The life of an alert, pure: pending, firing, kept firing, resolved; what is due to be sent; what is written as series.
-import { type Duration, duration, type Instant, plus } from '../lib/time.ts'
+import { type Duration, duration, type Instant, instant, plus } from '../lib/time.ts'
 import { type Labels, withLabels } from '../model/labels.ts'
 
 export interface AlertEntry {
@@ -62,7 +62,7 @@ const absent = (entry: AlertEntry, timing: AlertTiming, now: Instant): AlertEntr
   if (entry.state === 'pending') return null
   if (entry.state === 'inactive') return now - entry.resolvedAt! > resolvedRetention ? null : entry
   if (timing.keepFiringFor > 0) {
-    const since = entry.keepFiringSinceAt ?? now
+    const since = instant(Math.min(entry.keepFiringSinceAt ?? now, now))
     if (now - since < timing.keepFiringFor) return aged({ ...entry, keepFiringSinceAt: since }, timing, now)
   }
   return { ...entry, state: 'inactive', resolvedAt: now }
@@ -86,7 +86,14 @@ export const step = (
     const known = table.get(match.key)
     const entry =
       known && known.state !== 'inactive'
-        ? { ...known, value: match.value, annotations: match.annotations, keepFiringSinceAt: null }
+        ? {
+            ...known,
+            value: match.value,
+            annotations: match.annotations,
+            keepFiringSinceAt: null,
+            // By a clock that was set back it has not begun yet: it waits from now on, and not for hours more.
+            activeAt: known.state === 'pending' ? instant(Math.min(known.activeAt, now)) : known.activeAt,
+          }
         : born(match, now)
     next.set(match.key, aged(entry, timing, now))
   }

@@ -5,6 +5,7 @@ import type { Logger } from '../lib/log.ts'
 import { type Duration, duration, type Instant, plus } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import type { Sink } from '../model/ports/sink.ts'
+import type { Tracer } from '../model/ports/tracer.ts'
 import type { RuleGroupState } from '../model/rule-group.ts'
 import type { SeriesRef } from '../model/series.ts'
 import { sameState } from './alerting.ts'
@@ -20,6 +21,7 @@ export interface GroupRunnerDeps extends RuleRunnerDeps {
   readonly sink: Sink<Batch>
   readonly clock: Clock
   readonly log: Logger
+  readonly tracer: Tracer
   readonly outageTolerance: Duration
   readonly forGracePeriod: Duration
   /** Told after an evaluation that changed what a restart must find again; it never rejects. */
@@ -80,7 +82,13 @@ export class GroupRunner {
   /** One evaluation at `now`; never two at once. */
   async evaluate(now: Instant): Promise<void> {
     if (this.#running || this.#stop.signal.aborted) return
-    this.#running = this.#evaluate(now)
+    const { tracer } = this.#deps
+    this.#running = tracer.span(
+      'rule group',
+      { 'airboss.rule_group': this.key },
+      () => this.#evaluate(now),
+      null,
+    )
     try {
       await this.#running
     } finally {

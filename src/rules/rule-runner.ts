@@ -36,7 +36,7 @@ export interface RuleRunnerDeps {
   readonly log: Logger
   readonly metrics: RuleMetrics
   readonly externalLabels: Readonly<Record<string, string>>
-  readonly externalURL: string
+  readonly externalURL: () => string
   /** How long handing alerts on may take. */
   readonly sendTimeout: Duration
 }
@@ -193,7 +193,7 @@ export class RuleRunner {
   ): Promise<Match[]> {
     const context: TemplateContext = {
       now: at,
-      externalURL: this.#deps.externalURL,
+      externalURL: this.#deps.externalURL(),
       query: async (expr) => {
         const vector = asVector((await this.#deps.ask(expr, at, signal)).value)
         return vector.labels.map((labels, i) => templateSample(labels, vector.values[i]!))
@@ -238,13 +238,16 @@ export class RuleRunner {
 
   #outgoing(rule: AlertingRule, keys: readonly string[], now: Instant): Alert[] {
     const { externalLabels, externalURL } = this.#deps
-    const generatorURL = externalURL.replace(/\/$/, '') + explorePath(rule.text)
+    const generatorURL = externalURL().replace(/\/$/, '') + explorePath(rule.text)
     return keys.map((key): Alert => {
       const entry = this.#alerts.get(key)!
       return {
         labels: { ...externalLabels, ...recordOf(entry.labels) },
         annotations: entry.annotations,
-        startsAt: entry.firedAt ?? entry.activeAt,
+        // Where the clock was set back in between, an end before the beginning would be refused.
+        startsAt: instant(
+          Math.min(entry.firedAt ?? entry.activeAt, entry.resolvedAt ?? Number.POSITIVE_INFINITY),
+        ),
         endsAt: entry.resolvedAt ?? validUntil(now, this.#interval),
         generatorURL,
       }

@@ -11,6 +11,7 @@ import type { Metrics } from '../model/ports/metrics.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
+import { noTracer, type Tracer } from '../model/ports/tracer.ts'
 import type { RuleGroupState } from '../model/rule-group.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type AlertTable, alertSeries, resumed } from './alerting.ts'
@@ -32,7 +33,7 @@ export interface RulesDeps {
   readonly log: Logger
   readonly metrics: Metrics
   readonly externalLabels: Readonly<Record<string, string>>
-  readonly externalURL: string
+  readonly externalURL: () => string
   /** For groups without `interval`. */
   readonly evaluationInterval: Duration
   /** For groups without `query_offset`; 0 unless told. */
@@ -47,6 +48,8 @@ export interface RulesDeps {
   readonly outageTolerance?: Duration
   /** 10 m unless told. */
   readonly forGracePeriod?: Duration
+  /** Makes a trace of each evaluation; left out: none. */
+  readonly tracer?: Tracer
 }
 
 export interface RuleText {
@@ -90,6 +93,7 @@ class RuleManager implements Rules {
       ...deps,
       ask: createQueryGate({ querier, clock, concurrency, timeout: queryTimeout, patience: duration(5000) }),
       metrics,
+      tracer: deps.tracer ?? noTracer,
       sendTimeout: duration(30_000),
       outageTolerance: deps.outageTolerance ?? duration(3_600_000),
       forGracePeriod: deps.forGracePeriod ?? duration(600_000),

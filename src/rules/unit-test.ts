@@ -10,6 +10,7 @@ import { type Labels, labelsKey, labelsOf, printLabels, withLabels } from '../mo
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
+import { noTracer } from '../model/ports/tracer.ts'
 import { SeriesTable } from '../model/series.ts'
 import type { AlertEntry } from './alerting.ts'
 import { GroupRunner, type GroupRunnerDeps } from './group-runner.ts'
@@ -141,9 +142,10 @@ const runTest = async (
     alerts: { push: async () => {} },
     clock: deps.clock,
     log: deps.log,
+    tracer: noTracer,
     metrics: createRuleMetrics(silentMetrics),
     externalLabels: test.external_labels,
-    externalURL: test.external_url,
+    externalURL: () => test.external_url,
     sendTimeout: minute,
     outageTolerance: duration(0),
     forGracePeriod: duration(0),

@@ -1,4 +1,6 @@
 // Batches as bytes: columns as they lie in memory, label sets the first time a series is seen in a segment.
+import { AppError } from '../lib/errors.ts'
+import { mostRecordBytes } from '../lib/journal-format.ts'
 import type { Batch, CostRow, EventRow, Metadata } from '../model/batch.ts'
 import type { SeriesTable } from '../model/series.ts'
 
@@ -230,9 +232,13 @@ const copyBytes = (into: Float64Array | Uint32Array, from: Buffer, at: number): 
 /** The newest sample time in the log before this record. */
 export const newestBefore = (bytes: Buffer): number => bytes.readDoubleLE(24)
 
-/** A record of any kind but batch. */
-export const noteRecord = (kind: number, body: unknown): Buffer =>
-  Buffer.concat([Uint8Array.of(kind), Buffer.from(JSON.stringify(body))])
+/** A record of any kind but batch; throws `too_large` for one that the journal would not take. */
+export const noteRecord = (kind: number, body: unknown): Buffer => {
+  const record = Buffer.concat([Uint8Array.of(kind), Buffer.from(JSON.stringify(body))])
+  if (record.length > mostRecordBytes)
+    throw new AppError('too_large', `a note of ${record.length} bytes, at most ${mostRecordBytes} are kept`)
+  return record
+}
 export const noteBody = (bytes: Buffer): unknown => JSON.parse(bytes.toString('utf8', 1))
 
 export const rowsOf = (batch: Batch): number =>

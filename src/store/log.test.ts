@@ -324,6 +324,15 @@ it('restores producers and replays what came after their checkpoint', async () =
   await b.log.drain()
 })
 
+it('stores rows all the same when the state of a producer cannot be written down', async () => {
+  const odd = { name: 'odd', checkpoint: () => ({ of: 1n }), restore: () => {}, replay: () => {} }
+  const f = fixture(tempDir(), { producers: [odd], sealRows: 2 })
+  await f.log.start()
+  await f.log.push(batch(f, 1, 2), signal)
+  await waitFor(() => f.log.stats().pendingRanges === 0 && valuesIn(f).length === 2)
+  await f.log.drain()
+})
+
 it('knows from when on it holds everything', async () => {
   const dir = tempDir()
   const f = fixture(dir, { maxBytes: 400_000, keepBytes: 100_000, sealRows: 500 })

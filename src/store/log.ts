@@ -35,7 +35,7 @@ const retrySeal = second
 // Checkpoints larger than this are written less often.
 const largeCheckpoint = 256 << 10
 const largeEvery = 30_000
-const drainWait = duration(5000)
+const drainWait = duration(3000)
 
 export const openLog = (options: LogOptions): WriteLog => new RangeLog(options)
 
@@ -217,19 +217,19 @@ class RangeLog implements WriteLog {
     this.#lastSealFrom = seal.from
     if (this.#checkpointBytes > largeCheckpoint && clock.monotonic() - this.#checkpointAt < largeEvery)
       return null
-    const states: Record<string, unknown> = {}
+    this.#checkpointAt = clock.monotonic()
     try {
-      for (const producer of producers) states[producer.name] = producer.checkpoint()
+      const states = Object.fromEntries(producers.map((p) => [p.name, p.checkpoint()]))
+      const note: CheckpointNote = { replayFrom: producers.length === 0 ? seal.to + 1 : replayFrom, states }
+      const record = noteRecord(recordKinds.checkpoint, note)
+      this.#checkpointBytes = record.length
+      return { record, replayFrom: note.replayFrom }
     } catch (error) {
-      // The one before stays good: it only takes longer to replay from there.
-      log.error({ err: error }, 'producers gave no checkpoint')
+      // The one before stays good: it only takes longer to replay from there. Not tried again at every seal.
+      this.#checkpointBytes = Number.POSITIVE_INFINITY
+      log.error({ err: error }, 'the state of the producers is not kept')
       return null
     }
-    const note: CheckpointNote = { replayFrom: producers.length === 0 ? seal.to + 1 : replayFrom, states }
-    const record = noteRecord(recordKinds.checkpoint, note)
-    this.#checkpointBytes = record.length
-    this.#checkpointAt = clock.monotonic()
-    return { record, replayFrom: note.replayFrom }
   }
 
   async #noteSeal(range: Range, checkpoint: { record: Buffer; replayFrom: number } | null): Promise<void> {
@@ -375,7 +375,7 @@ class RangeLog implements WriteLog {
     })
   }
 
-  /** Takes no more, stores what it can within five seconds while the store is well; the rest is safe and stored after the next start. */
+  /** Takes no more, stores what it can within three seconds while the store is well; the rest is safe and stored after the next start. */
   async drain(): Promise<void> {
     if (!this.#taking) return
     this.#taking = false

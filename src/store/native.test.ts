@@ -20,9 +20,9 @@ it.each([1, 3, 7, 64, 1000, 100_000])('reads blocks that come in pieces of %i by
   const times: number[] = []
   for (let at = 0; at < bytes.length; at += size) {
     for (const { rows, columns } of reader.feed(bytes.subarray(at, at + size))) {
-      ids.push(...new BigUint64Array(columns[0]!))
+      ids.push(...new BigUint64Array(columns[0]!, 0, rows))
       const millis = new Float64Array(rows)
-      millisOf(columns[1]!, millis, 0)
+      millisOf(columns[1]!, rows, millis, 0)
       times.push(...millis)
     }
   }

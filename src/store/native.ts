@@ -32,7 +32,7 @@ export const nativeBlock = (rows: number, columns: readonly NativeColumn[]): Buf
   return parts
 }
 
-/** A block that was read: `columns[i]` holds column i's bytes, aligned for any typed array. */
+/** A block that was read: `columns[i]` begins with column i's bytes, aligned for any typed array; good until the next block is read. */
 export interface Block {
   readonly rows: number
   readonly columns: readonly ArrayBuffer[]
@@ -49,25 +49,27 @@ export const trailingError = (rest: Buffer): string | null => {
   return code < 0 ? text : text.slice(code).split('\r\n')[0]!
 }
 
-/** Reads blocks of columns that are all `width` bytes wide, whatever pieces they come in. */
+/**
+ * Reads blocks of columns of fixed widths, whatever pieces they come in. Its memory is written over from block to block: fresh
+ * memory for each would be twice the answer in garbage.
+ */
 export class NativeReader {
-  readonly #width: number
-  #parts: Buffer[] = []
-  #held = 0
+  readonly #widths: readonly number[]
+  readonly #columns: ArrayBuffer[] = []
+  #bytes = Buffer.alloc(0)
+  #from = 0
+  #to = 0
   #needed = 0
 
-  /** @param width bytes a value takes in every column */
-  constructor(width = 8) {
-    this.#width = width
+  /** @param widths bytes a value takes in each column; 8 in those not named */
+  constructor(widths: readonly number[] = []) {
+    this.#widths = widths
   }
 
   *feed(chunk: Buffer): Generator<Block> {
-    this.#parts.push(chunk)
-    this.#held += chunk.length
-    while (this.#held > 0 && this.#held >= this.#needed) {
-      const all = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)
-      this.#parts = [all]
-      const block = this.#take(all)
+    this.#append(chunk)
+    while (this.#to > this.#from && this.#to - this.#from >= this.#needed) {
+      const block = this.#take(this.#bytes.subarray(this.#from, this.#to))
       if (!block) return
       if (block.rows > 0) yield block
     }
@@ -75,7 +77,35 @@ export class NativeReader {
 
   /** What is left when the answer has ended: empty when it was whole. */
   get rest(): Buffer {
-    return Buffer.concat(this.#parts)
+    return Buffer.from(this.#bytes.subarray(this.#from, this.#to))
+  }
+
+  #append(chunk: Buffer): void {
+    const held = this.#to - this.#from
+    if (this.#to + chunk.length > this.#bytes.length) {
+      const least = Math.max(held + chunk.length, this.#needed)
+      if (least <= this.#bytes.length) this.#bytes.copyWithin(0, this.#from, this.#to)
+      else {
+        const wider = Buffer.allocUnsafeSlow(Math.max(least, this.#bytes.length * 2))
+        this.#bytes.copy(wider, 0, this.#from, this.#to)
+        this.#bytes = wider
+      }
+      this.#from = 0
+      this.#to = held
+    }
+    chunk.copy(this.#bytes, this.#to)
+    this.#to += chunk.length
+  }
+
+  /** Memory of column `c`, with room for `size` bytes. */
+  #column(c: number, size: number): ArrayBuffer {
+    let column = this.#columns[c]
+    if (!column || column.byteLength < size) {
+      // Whole words, so that any typed array lies over it.
+      column = new ArrayBuffer(Math.ceil(size / 8) * 8)
+      this.#columns[c] = column
+    }
+    return column
   }
 
   #take(bytes: Buffer): Block | null {
@@ -96,34 +126,39 @@ export class NativeReader {
     const count = varint()
     const rows = count < 0 ? -1 : varint()
     if (rows < 0) return null
-    const columns: ArrayBuffer[] = []
+    const sizeOf = (c: number): number => rows * (this.#widths[c] ?? 8)
+    const places: number[] = []
     for (let c = 0; c < count; c++) {
       for (let text = 0; text < 2; text++) {
         const length = varint()
         if (length < 0) return null
         at += length
       }
-      const size = rows * this.#width
+      const size = sizeOf(c)
       if (at + size > bytes.length) {
         // The other columns follow: no use looking again before they are there.
-        this.#needed = at + (count - c) * size
+        this.#needed = at
+        for (let left = c; left < count; left++) this.#needed += sizeOf(left)
         return null
       }
-      const from = bytes.byteOffset + at
-      // A copy of its own is aligned, whatever stood before it.
-      columns.push(bytes.buffer.slice(from, from + size) as ArrayBuffer)
+      places.push(at)
       at += size
     }
+    const columns = places.map((place, c) => {
+      const size = sizeOf(c)
+      const column = this.#column(c, size)
+      new Uint8Array(column).set(bytes.subarray(place, place + size))
+      return column
+    })
     this.#needed = 0
-    this.#held = bytes.length - at
-    this.#parts = this.#held > 0 ? [bytes.subarray(at)] : []
+    this.#from += at
     return { rows, columns }
   }
 }
 
-/** Milliseconds of a DateTime64(3) column. */
-export const millisOf = (column: ArrayBuffer, into: Float64Array, offset: number): void => {
-  const words = new Uint32Array(column)
+/** Milliseconds of `rows` values of a DateTime64(3) column. */
+export const millisOf = (column: ArrayBuffer, rows: number, into: Float64Array, offset: number): void => {
+  const words = new Uint32Array(column, 0, rows * 2)
   for (let i = 0, w = 0; w < words.length; i++, w += 2)
     into[offset + i] = words[w]! + (words[w + 1]! | 0) * 4294967296
 }

@@ -10,13 +10,24 @@ import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, readError, type Settings } from './connection.ts'
 import { type Block, NativeReader, trailingError } from './native.ts'
-import { type Conflict, SliceBuilder, settle } from './slice-builder.ts'
+import {
+  type Conflict,
+  lowWord,
+  SliceBuilder,
+  type SliceForm,
+  type SliceMemory,
+  settle,
+  sliceMemory,
+  widthsOf,
+} from './slice-builder.ts'
 
 export interface ReaderDeps {
   readonly connection: Connection
   readonly table: SeriesTable
   readonly index: SeriesIndex
   readonly log: Logger
+  /** How much older than its series' first sample a later one may be, in milliseconds. Two hours by default. */
+  readonly lateBy?: number | undefined
   /** Slices read at one time, over all queries. */
   readonly concurrency?: number
 }
@@ -24,12 +35,17 @@ export interface ReaderDeps {
 /** Rows a slice is meant to have, when series have a sample every 15 s. */
 const sliceRows = 1_500_000
 const usualInterval = 15_000
+/** Rows that memory kept between slices has at most. */
+const mostSpare = sliceRows * 1.2
 /** Most ids one statement names. */
 const idsAtOnce = 5000
 /** From here on the last sample of each series is picked by the engine. */
 const pickInEngine = 15 * minute
 const readWithin = duration(60_000)
-/** Samples may be stored a little before their series row says; the span asked of the index is this much wider. */
+/**
+ * A series row is written when the series is new and every hour from then on: samples may be this much newer than it says (`lastSeenEvery` of the
+ * writer), and older by what is taken out of order. The span asked of the index is that much wider.
+ */
 const slack = 2 * 3_600_000
 
 const readSettings: Settings = {
@@ -40,6 +56,15 @@ const readSettings: Settings = {
   max_block_size: 65_409,
 }
 
+/** Rows that a series is likely to have, at most as many as a slice is meant to. */
+const perSeries = (plan: Scan): number =>
+  plan.pick === 'last' ? 1 : Math.min(Math.max(1, (plan.toAt - plan.fromAt) / usualInterval), sliceRows)
+
+const formOf = (plan: Scan): SliceForm => ({
+  base: Math.floor(plan.fromAt),
+  narrow: plan.toAt - plan.fromAt < 0xffff_0000,
+})
+
 const idOrder = (table: SeriesTable) => {
   const words = table.idWords
   return (a: SeriesRef, b: SeriesRef): number =>
@@ -49,6 +74,8 @@ const idOrder = (table: SeriesTable) => {
 class Reader implements SeriesReader {
   readonly #deps: ReaderDeps
   #free: number
+  /** Memory of a slice that was read, for the next one: large queries would else make garbage by the hundred megabytes. */
+  #spare: SliceMemory | null = null
   readonly #waiting: (() => void)[] = []
 
   constructor(deps: ReaderDeps) {
@@ -58,7 +85,8 @@ class Reader implements SeriesReader {
 
   async *read(plan: Scan, signal: AbortSignal): AsyncIterable<SeriesColumns> {
     const { table, index } = this.#deps
-    const refs = index.select(plan.matchers, { fromAt: plus(plan.fromAt, -slack), toAt: plan.toAt })
+    const span = { fromAt: plus(plan.fromAt, -slack), toAt: plus(plan.toAt, this.#deps.lateBy ?? slack) }
+    const refs = index.select(plan.matchers, span)
     if (refs.length > plan.limits.series)
       throw new AppError(
         'limit_exceeded',
@@ -105,10 +133,22 @@ class Reader implements SeriesReader {
   }
 
   #cut(refs: readonly SeriesRef[], plan: Scan): SeriesRef[][] {
-    const perSeries = plan.pick === 'last' ? 1 : Math.max(1, (plan.toAt - plan.fromAt) / usualInterval)
-    const size = Math.max(1, Math.min(idsAtOnce, Math.floor(sliceRows / perSeries)))
+    const size = Math.max(1, Math.min(idsAtOnce, Math.floor(sliceRows / perSeries(plan))))
     const slices: SeriesRef[][] = []
-    for (let i = 0; i < refs.length; i += size) slices.push(refs.slice(i, i + size))
+    const { table } = this.#deps
+    const lows = new Set<number>()
+    let slice: SeriesRef[] = []
+    for (const ref of refs) {
+      const low = lowWord(table, ref)
+      if (slice.length >= size || lows.has(low)) {
+        slices.push(slice)
+        slice = []
+        lows.clear()
+      }
+      lows.add(low)
+      slice.push(ref)
+    }
+    if (slice.length > 0) slices.push(slice)
     return slices
   }
 
@@ -137,6 +177,15 @@ class Reader implements SeriesReader {
     else this.#free++
   }
 
+  /** Memory for the rows that so many series are likely to have. */
+  #takeMemory(plan: Scan, series: number): SliceMemory {
+    const rows = Math.ceil(series * perSeries(plan) * 1.1) + 16
+    const spare = this.#spare
+    if (!spare || spare.at.length < rows) return sliceMemory(rows)
+    this.#spare = null
+    return spare
+  }
+
   async #slice(
     plan: Scan,
     refs: readonly SeriesRef[],
@@ -145,9 +194,10 @@ class Reader implements SeriesReader {
   ): Promise<SeriesColumns> {
     await this.#turn(signal)
     try {
-      const builder = new SliceBuilder(this.#deps.table, refs)
+      const form = formOf(plan)
+      const builder = new SliceBuilder(this.#deps.table, refs, form, this.#takeMemory(plan, refs.length))
       let before = 0
-      for await (const block of this.#blocks(this.#sql(plan, refs), signal)) {
+      for await (const block of this.#blocks(this.#sql(plan, refs, form), signal, widthsOf(form))) {
         builder.add(block)
         budget.left -= builder.rows - before
         before = builder.rows
@@ -158,6 +208,9 @@ class Reader implements SeriesReader {
           )
       }
       const { columns, refs: found, conflicts } = builder.build()
+      const { memory } = builder
+      if (memory.at.length <= mostSpare && memory.at.length > (this.#spare?.at.length ?? 0))
+        this.#spare = memory
       if (conflicts.length > 0) await this.#settle(columns, found, conflicts, signal)
       return columns
     } finally {
@@ -172,18 +225,23 @@ class Reader implements SeriesReader {
     return `${time} AND id IN (${refs.map((ref) => table.id(ref)).join(',')})`
   }
 
-  #sql(plan: Scan, refs: readonly SeriesRef[]): string {
+  #sql(plan: Scan, refs: readonly SeriesRef[], { base, narrow }: SliceForm): string {
     const where = this.#where(plan, refs)
+    const id = 'toUInt32(id)'
+    const time = (column: string): string => {
+      const offset = `toUnixTimestamp64Milli(${column}) - toInt64(${base})`
+      return narrow ? `toUInt32(${offset})` : offset
+    }
     if (plan.pick === 'last' && plan.toAt - plan.fromAt > pickInEngine) {
       // Of samples at one time the first accepted wins, hence the turned sequence.
       const last = 'argMax(value, (timestamp, bitNot(seq)))'
-      return `SELECT id, max(timestamp) AS at, ${last} AS v FROM samples WHERE ${where} GROUP BY id FORMAT Native`
+      return `SELECT ${id}, ${time('max(timestamp)')}, ${last} FROM samples WHERE ${where} GROUP BY id FORMAT Native`
     }
-    return `SELECT id, timestamp, value FROM samples WHERE ${where} ORDER BY toStartOfHour(timestamp), id, timestamp FORMAT Native`
+    return `SELECT ${id}, ${time('timestamp')}, value FROM samples WHERE ${where} ORDER BY toStartOfHour(timestamp), id, timestamp FORMAT Native`
   }
 
-  async *#blocks(sql: string, signal: AbortSignal): AsyncGenerator<Block> {
-    const reader = new NativeReader()
+  async *#blocks(sql: string, signal: AbortSignal, widths?: readonly number[]): AsyncGenerator<Block> {
+    const reader = new NativeReader(widths)
     const queryId = randomUUID()
     let ended = false
     try {

@@ -1,4 +1,4 @@
-// Gathers rows of (id, time, value), in whatever order blocks bring them, into series with ascending times, one sample a time.
+// Gathers rows of (id, time, value), in whatever order blocks bring them, as runs of one series each, into series with ascending times, one sample a time.
 import type { SeriesColumns } from '../model/columns.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Block, millisOf } from './native.ts'
@@ -16,69 +16,106 @@ const grown = (column: Float64Array, size: number): Float64Array<ArrayBuffer> =>
   return wider
 }
 
+/** How rows of a slice come over the wire: few bytes each, because every one of them is copied several times on its way. */
+export interface SliceForm {
+  /** Milliseconds that the times count from. */
+  readonly base: number
+  /** Times are UInt32 (else Int64). */
+  readonly narrow: boolean
+}
+
+/** Widths of the columns (low word of the id, time from the base, value) in bytes. */
+export const widthsOf = ({ narrow }: SliceForm): readonly number[] => [4, narrow ? 4 : 8, 8]
+
+/** The low word of a series' id: series that share one may not share a slice. */
+export const lowWord = (table: SeriesTable, ref: SeriesRef): number => table.idWords[ref * 2]!
+
+/** Where rows are gathered; may be used again for the next slice. */
+export interface SliceMemory {
+  readonly at: Float64Array<ArrayBuffer>
+  readonly value: Float64Array<ArrayBuffer>
+}
+
+export const sliceMemory = (rows: number): SliceMemory => ({
+  at: new Float64Array(rows),
+  value: new Float64Array(rows),
+})
+
 export class SliceBuilder {
   readonly #table: SeriesTable
-  /** Place of each wanted series in the slice, by id words packed as text-free keys: high → low → place. */
-  readonly #places = new Map<number, Map<number, number>>()
+  readonly #form: SliceForm
+  /** Place of each wanted series in the slice, by the low word of its id. */
+  readonly #places = new Map<number, number>()
   readonly #refs: readonly SeriesRef[]
   readonly #counts: Uint32Array
-  #place = new Uint32Array(1 << 16)
-  #at = new Float64Array(1 << 16)
-  #value = new Float64Array(1 << 16)
+  /** Runs of rows of one series: its place, and where the run begins. */
+  readonly #runPlace: number[] = []
+  readonly #runFrom: number[] = []
+  #at: Float64Array<ArrayBuffer>
+  #value: Float64Array<ArrayBuffer>
   #rows = 0
 
-  constructor(table: SeriesTable, refs: readonly SeriesRef[]) {
+  /**
+   * @param refs series that differ in the low words of their ids
+   * @param memory nobody else's until this is built; it grows when there are more rows
+   */
+  constructor(table: SeriesTable, refs: readonly SeriesRef[], form: SliceForm, memory = sliceMemory(1024)) {
     this.#table = table
+    this.#form = form
+    this.#at = memory.at
+    this.#value = memory.value
     this.#refs = refs
     this.#counts = new Uint32Array(refs.length)
-    const words = table.idWords
     refs.forEach((ref, place) => {
-      const high = words[ref * 2 + 1]!
-      const lows = this.#places.get(high) ?? new Map<number, number>()
-      this.#places.set(high, lows.set(words[ref * 2]!, place))
+      this.#places.set(lowWord(table, ref), place)
     })
   }
 
   get rows(): number {
     return this.#rows
   }
+  get memory(): SliceMemory {
+    return { at: this.#at, value: this.#value }
+  }
 
-  /** Takes a block of (id, timestamp, value); rows of series that were not asked for fall away. */
+  /** Takes a block of (low word of the id, time, value); rows of series that were not asked for fall away. */
   add({ rows, columns }: Block): void {
     const needed = this.#rows + rows
     if (needed > this.#at.length) {
       this.#at = grown(this.#at, needed)
       this.#value = grown(this.#value, needed)
-      const place = new Uint32Array(this.#at.length)
-      place.set(this.#place)
-      this.#place = place
     }
-    const ids = new Uint32Array(columns[0]!)
-    const times = new Uint32Array(columns[1]!)
-    const from = new Uint32Array(columns[2]!)
+    const ids = new Uint32Array(columns[0]!, 0, rows)
+    const values = new Uint32Array(columns[2]!, 0, rows * 2)
     const to = new Uint32Array(this.#value.buffer)
-    const at = this.#at
-    const counts = this.#counts
-    const placeOf = this.#place
-    let n = this.#rows
-    let low = -1
-    let high = -1
-    let place = -1
-    for (let w = 0; w < rows * 2; w += 2) {
-      if (ids[w] !== low || ids[w + 1] !== high) {
-        low = ids[w]!
-        high = ids[w + 1]!
-        place = this.#places.get(high)?.get(low) ?? -1
+    for (let from = 0; from < rows; ) {
+      const id = ids[from]!
+      let end = from + 1
+      while (end < rows && ids[end] === id) end++
+      const place = this.#places.get(id)
+      if (place !== undefined) {
+        this.#runPlace.push(place)
+        this.#runFrom.push(this.#rows)
+        this.#counts[place]! += end - from
+        to.set(values.subarray(from * 2, end * 2), this.#rows * 2)
+        this.#times(columns[1]!, from, end)
+        this.#rows += end - from
       }
-      if (place < 0) continue
-      counts[place]!++
-      placeOf[n] = place
-      at[n] = times[w]! + (times[w + 1]! | 0) * 4294967296
-      to[n * 2] = from[w]!
-      to[n * 2 + 1] = from[w + 1]!
-      n++
+      from = end
     }
-    this.#rows = n
+  }
+
+  #times(column: ArrayBuffer, from: number, end: number): void {
+    const { base, narrow } = this.#form
+    const at = this.#at
+    let n = this.#rows
+    if (narrow) {
+      const words = new Uint32Array(column, from * 4, end - from)
+      for (let i = 0; i < words.length; i++) at[n++] = base + words[i]!
+      return
+    }
+    const words = new Uint32Array(column, from * 8, (end - from) * 2)
+    for (let w = 0; w < words.length; w += 2) at[n++] = base + words[w]! + (words[w + 1]! | 0) * 4294967296
   }
 
   /** The series with samples, and every time two values contend for. Equal doubles are dropped. */
@@ -91,12 +128,13 @@ export class SliceBuilder {
     const value = new Float64Array(this.#rows)
     const to = new Uint32Array(value.buffer)
     const from = new Uint32Array(this.#value.buffer)
-    for (let i = 0; i < this.#rows; i++) {
-      const j = next[this.#place[i]!]!++
-      at[j] = this.#at[i]!
-      to[j * 2] = from[i * 2]!
-      to[j * 2 + 1] = from[i * 2 + 1]!
-    }
+    this.#runPlace.forEach((place, run) => {
+      const begin = this.#runFrom[run]!
+      const end = this.#runFrom[run + 1] ?? this.#rows
+      at.set(this.#at.subarray(begin, end), next[place]!)
+      to.set(from.subarray(begin * 2, end * 2), next[place]! * 2)
+      next[place]! += end - begin
+    })
     const start: number[] = []
     const end: number[] = []
     const refs: SeriesRef[] = []
@@ -114,6 +152,7 @@ export class SliceBuilder {
       end: Uint32Array.from(end),
       at,
       value,
+      own: true,
     }
     return { columns, refs, conflicts }
   }
@@ -161,9 +200,9 @@ export const settle = (
   { rows, columns: answer }: Block,
 ): void => {
   const place = new Map(refs.map((ref, i) => [ref, i]))
-  const ids = new BigUint64Array(answer[0]!)
+  const ids = new BigUint64Array(answer[0]!, 0, rows)
   const times = new Float64Array(rows)
-  millisOf(answer[1]!, times, 0)
+  millisOf(answer[1]!, rows, times, 0)
   const from = new Uint32Array(answer[2]!)
   const to = new Uint32Array(columns.value.buffer)
   for (let i = 0; i < rows; i++) {

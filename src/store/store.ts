@@ -31,6 +31,8 @@ export interface StoreDeps {
   readonly log: Logger
   readonly metrics: Metrics
   readonly retention: Retention
+  /** How much older than its series' first sample a later one may be, in milliseconds. */
+  readonly lateBy?: number
 }
 
 /** Samples in columns of one length, as a batch has them. */
@@ -135,6 +137,7 @@ class ClickHouseStore implements Store {
       table: deps.table,
       index: deps.index,
       log: deps.log,
+      lateBy: deps.lateBy,
     })
   }
 
@@ -264,7 +267,7 @@ class ClickHouseStore implements Store {
     try {
       for await (const chunk of this.#connection.bytes(sql, { signal, within: duration(60_000) })) {
         for (const block of reader.feed(chunk)) {
-          const ids = new BigUint64Array(block.columns[0]!)
+          const ids = new BigUint64Array(block.columns[0]!, 0, block.rows)
           const ref = new Uint32Array(block.rows)
           let known = -1
           let last: bigint | null = null
@@ -276,8 +279,12 @@ class ClickHouseStore implements Store {
             ref[i] = known < 0 ? unknownRef : known
           }
           const times = new Float64Array(block.rows)
-          millisOf(block.columns[1]!, times, 0)
-          yield onlyKnown({ ref, at: times, value: new Float64Array(block.columns[2]!) })
+          millisOf(block.columns[1]!, block.rows, times, 0)
+          yield onlyKnown({
+            ref,
+            at: times,
+            value: new Float64Array(block.columns[2]!.slice(0, block.rows * 8)),
+          })
         }
       }
     } catch (error) {

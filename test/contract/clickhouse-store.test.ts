@@ -1,5 +1,6 @@
 // The store over a real engine: what is written is read back, once, in the right order, within its limits.
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { LabelIndex } from '../../src/head/index.ts'
 import { type Batch, isStaleAt, sampleBatch, staleMarker, wordsOf } from '../../src/model/batch.ts'
 import { labelsOf } from '../../src/model/labels.ts'
 import type { Scan } from '../../src/model/plan.ts'
@@ -308,4 +309,18 @@ it('keeps no connection of a read that was left', async () => {
   }
   // Were a connection kept by each read that was left, none would be free any more.
   expect(Object.keys(await read(store, scan()))).toHaveLength(1000)
+})
+
+it('finds samples that came later and are older than all that a restart knows of their series', async () => {
+  const { store, table, database } = await fresh()
+  const a = series(table, 'a')
+  await store.writer.write(sampleBatch([a], [start], [1]), 't1', never)
+  await store.writer.write(sampleBatch([a], [start - 50 * 60_000], [2]), 't2', never)
+
+  const again = new SeriesTable(1000)
+  const index = new LabelIndex(again)
+  const restarted = await testStore(engine, { table: again, database, index })
+  await restarted.store.loadSeries((ref, first, last) => index.add(ref, first, last), never)
+  const early = { fromAt: at(start - 2 * hour), toAt: at(start - 1000) }
+  expect(await read(restarted.store, scan(early))).toEqual({ a: ['-3000000:2'] })
 })

@@ -368,7 +368,7 @@ describe('a budget', () => {
       clock,
       log,
       metrics,
-      externalURL: 'http://airboss/',
+      externalURL: () => 'http://airboss/',
     })
   const firing = (now = clock.now()): string[] => {
     const latest = new Map(alerts.map((a) => [a.labels['threshold']!, a]))

@@ -46,7 +46,10 @@ autoscale:
 let sink: HttpSink
 let product: Product
 beforeAll(async () => {
-  sink = await startSink()
+  // The receiver is away when it is first asked for the twin.
+  sink = await startSink((call) =>
+    call.body.action.subject === 'twin' && calls('twin').length === 1 ? 503 : 200,
+  )
   product = await startProduct({ files: { 'airboss.yaml': airboss(sink.url) } })
 })
 afterAll(async () => {
@@ -64,6 +67,22 @@ const called = (agent: string, n: number) =>
 const decided = async (agent: string, verdict: string): Promise<number> =>
   (await product.value(`airboss_decisions_total{kind="scale", subject="${agent}", verdict="${verdict}"}`)) ??
   0
+interface Listed {
+  readonly subject: string
+  readonly action: { readonly state: string; readonly hold: string | null; readonly detail: string } | null
+}
+/** What became of the newest action for an agent. */
+const actionOf = async (agent: string) => {
+  const answer = await (await product.fetch('/api/ops/v1/decisions')).json()
+  return (answer as { decisions: Listed[] }).decisions.find((d) => d.subject === agent && d.action)?.action
+}
+const post = (path: string, body: unknown): Promise<Response> =>
+  product.fetch(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+
 /** What an autoscaler wanted when it last looked; NaN before it has. */
 const desired = async (name: string): Promise<number> => {
   const text = await (await product.fetch('/metrics')).text()
@@ -104,6 +123,15 @@ it('stays within the tolerance', async () => {
   expect((await called('twin', 1)).body.action.params).toEqual({ from: 5, replicas: 6 })
 })
 
+it('asks again under the same key when the receiver was away', async () => {
+  const again = await called('twin', 2)
+  const [first] = calls('twin')
+  expect(again.headers['idempotency-key']).toBe(first!.headers['idempotency-key'])
+  expect(again.raw).toBe(first!.raw)
+  await until('its end', async () => (await actionOf('twin'))?.state === 'done')
+  expect((await actionOf('twin'))!.detail).toBe('scaler answered 200')
+})
+
 it('comes down when the load falls', async () => {
   await product.remoteWrite([gauge('replicas', 'pilot', 5), gauge('queue_depth', 'pilot', 21)])
   const { body } = await called('pilot', 3)
@@ -133,4 +161,15 @@ it('takes nothing away when one of two metrics is missing, and goes up by the ot
   // What is declared counts as what there is: six, and ceil(85 / 10) = 9.
   expect(body.action.params).toEqual({ from: 6, replicas: 9 })
   expect(await decided('stoker', 'scale_down')).toBe(0)
+})
+
+it('does nothing while the big red switch is thrown, and goes on when it is released', async () => {
+  expect((await post('/api/ops/v1/actions/stop', { why: 'maintenance' })).status).toBe(200)
+  await product.remoteWrite([gauge('replicas', 'glider', 1), gauge('queue_depth', 'glider', 29)])
+  await until('the held action', async () => (await actionOf('glider'))?.hold === 'switch', 10_000)
+  expect((await actionOf('glider'))!.detail).toContain('maintenance')
+  expect(calls('glider')).toHaveLength(1)
+  expect((await post('/api/ops/v1/actions/resume', { why: 'over' })).status).toBe(200)
+  const { body } = await called('glider', 2)
+  expect(body.action.params).toEqual({ from: 1, replicas: 3 })
 })

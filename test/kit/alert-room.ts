@@ -56,7 +56,7 @@ export class AlertRoom {
       clock: this.clock,
       log: silentLogger(),
       metrics: this.metrics,
-      externalURL: 'http://airboss',
+      externalURL: () => 'http://airboss',
     })
     await this.alerts.start()
     await settle()

@@ -86,7 +86,7 @@ export class PageHouse {
       config: oncallConfig,
       pagersFor: (user) => user.notify.map((target, i) => channels.pager(user.id, i, target)),
       signer: createAckSigner(ackKeyFile(join(this.dir, 'ack.key'))),
-      publicURL: 'http://airboss',
+      publicURL: () => 'http://airboss',
       ...{ rows: this.oncallRows, clock, log, metrics },
     })
     const alerts = createAlerts({
@@ -100,7 +100,14 @@ export class PageHouse {
               ? oncall.notifier((entry.config as { policy: string }).policy)
               : channels.notifier(receiver.name, entry),
         })),
-      ...{ ledger: this.ledger, rows: this.alertRows, clock, log, metrics, externalURL: 'http://airboss' },
+      ...{
+        ledger: this.ledger,
+        rows: this.alertRows,
+        clock,
+        log,
+        metrics,
+        externalURL: () => 'http://airboss',
+      },
     })
     await oncall.start()
     await alerts.start()

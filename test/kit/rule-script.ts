@@ -95,7 +95,7 @@ export const ruleStage = async (
     stateFile,
     log: silentLogger(),
     externalLabels: {},
-    externalURL: 'http://airboss.example',
+    externalURL: () => 'http://airboss.example',
     evaluationInterval: options.interval ?? duration(60_000),
     sink: {
       push: async (batch) => {

@@ -45,7 +45,7 @@ let databases = 0
 /** A store in a fresh database of an engine. */
 export const testStore = async (
   engine: Pick<Engine, 'url' | 'credentials'>,
-  options: { table?: SeriesTable; database?: string; metricsFor?: string } = {},
+  options: { table?: SeriesTable; database?: string; metricsFor?: string; index?: SeriesIndex } = {},
 ): Promise<{ store: Store; table: SeriesTable; database: string }> => {
   const table = options.table ?? new SeriesTable(1_000_000)
   const database = options.database ?? `test_${process.pid}_${++databases}`
@@ -54,7 +54,7 @@ export const testStore = async (
     credentials: engine.credentials,
     database,
     table,
-    index: wholeIndex(table),
+    index: options.index ?? wholeIndex(table),
     clock: systemClock,
     log: silentLogger(),
     metrics: fakeMetrics(),

@@ -30,7 +30,16 @@ const maths = [
 const groupings = ['', 'by (room)', 'by (room, floor)', 'without (room)', 'by (none)', 'by (__name__)']
 const arithmetics = ['+', '-', '*', '/', '%', '^', 'atan2']
 const comparisons = ['==', '!=', '>', '<', '>=', '<=']
-const dates = ['minute', 'hour', 'day_of_week', 'day_of_month', 'day_of_year', 'days_in_month', 'month', 'year']
+const dates = [
+  'minute',
+  'hour',
+  'day_of_week',
+  'day_of_month',
+  'day_of_year',
+  'days_in_month',
+  'month',
+  'year',
+]
 
 const windows = function* (): Generator<string> {
   for (const r of ranges) {
@@ -54,7 +63,8 @@ const windows = function* (): Generator<string> {
 const aggregations = function* (): Generator<string> {
   for (const g of groupings) {
     for (const op of ['sum', 'avg', 'min', 'max', 'count', 'group', 'stddev', 'stdvar'])
-      for (const m of ['temp', 'odd', 'rate(req_total[5m])', '{__name__=~"temp|gappy"}']) yield `${op} ${g} (${m})`
+      for (const m of ['temp', 'odd', 'rate(req_total[5m])', '{__name__=~"temp|gappy"}'])
+        yield `${op} ${g} (${m})`
     for (const q of ['0.5', '0.9', '2']) yield `quantile ${g} (${q}, temp)`
     yield `count_values ${g} ("v", floor(temp / 20))`
     for (const k of ['1', '3', '0', '100']) yield `topk ${g} (${k}, temp)`
@@ -89,11 +99,40 @@ const operators = function* (): Generator<string> {
     yield `temp ${op} on(floor) humidity`
   }
   for (const op of ['and', 'or', 'unless'])
-    for (const right of ['humidity', 'on(room) rooms', 'ignoring(room, floor) limits', 'nothing', 'on() vector(1)'])
+    for (const right of [
+      'humidity',
+      'on(room) rooms',
+      'ignoring(room, floor) limits',
+      'nothing',
+      'on() vector(1)',
+    ])
       yield `temp ${op} ${right}`
-  yield* ['-temp', '+temp', '-temp ^ 2', '2 ^ 3 ^ 2', '-1 ^ 2', '1 + 2 * 3 % 4 - 5', 'temp > 10 < 25', 'temp or humidity or rooms']
-  yield* ['sum(temp) + on() sum(humidity)', 'temp * 2 + humidity / 3 - 1', '(temp > 15) and (humidity < 60)', 'temp and temp > 20 or humidity']
-  yield* ['nothing + temp', 'temp == NaN', 'odd == odd', 'odd != odd', '{__name__=~"temp|humidity"} + 1', 'Inf - Inf', '0 / 0', '5 % 0']
+  yield* [
+    '-temp',
+    '+temp',
+    '-temp ^ 2',
+    '2 ^ 3 ^ 2',
+    '-1 ^ 2',
+    '1 + 2 * 3 % 4 - 5',
+    'temp > 10 < 25',
+    'temp or humidity or rooms',
+  ]
+  yield* [
+    'sum(temp) + on() sum(humidity)',
+    'temp * 2 + humidity / 3 - 1',
+    '(temp > 15) and (humidity < 60)',
+    'temp and temp > 20 or humidity',
+  ]
+  yield* [
+    'nothing + temp',
+    'temp == NaN',
+    'odd == odd',
+    'odd != odd',
+    '{__name__=~"temp|humidity"} + 1',
+    'Inf - Inf',
+    '0 / 0',
+    '5 % 0',
+  ]
 }
 
 const functions = function* (): Generator<string> {
@@ -103,10 +142,41 @@ const functions = function* (): Generator<string> {
     yield `${f}(vector(time() * 1.37))`
     yield `${f}(temp * 1e7)`
   }
-  yield* ['clamp(temp, 10, 20)', 'clamp(temp, 20, 10)', 'clamp_min(odd, 15)', 'clamp_max(odd, 15)', 'round(temp)', 'round(temp, 0.3)', 'round(-temp, 5)']
-  yield* ['absent(temp)', 'absent(nothing{a="b",c!="d",e="f",e="g"})', 'absent(sum(nothing))', 'scalar(temp)', 'scalar(sum(temp))', 'vector(3)', 'time()', 'pi()']
-  yield* ['timestamp(temp)', 'timestamp(temp offset 2m)', 'timestamp(temp + 1)', 'timestamp(timestamp(temp))', 'time() - timestamp(gappy)', 'timestamp(temp @ end())']
-  yield* ['sort(temp)', 'sort_desc(temp)', 'sort_by_label(temp, "room")', 'sort_by_label_desc(temp, "floor", "room")', 'sort(odd)', 'sort_desc(odd)']
+  yield* [
+    'clamp(temp, 10, 20)',
+    'clamp(temp, 20, 10)',
+    'clamp_min(odd, 15)',
+    'clamp_max(odd, 15)',
+    'round(temp)',
+    'round(temp, 0.3)',
+    'round(-temp, 5)',
+  ]
+  yield* [
+    'absent(temp)',
+    'absent(nothing{a="b",c!="d",e="f",e="g"})',
+    'absent(sum(nothing))',
+    'scalar(temp)',
+    'scalar(sum(temp))',
+    'vector(3)',
+    'time()',
+    'pi()',
+  ]
+  yield* [
+    'timestamp(temp)',
+    'timestamp(temp offset 2m)',
+    'timestamp(temp + 1)',
+    'timestamp(timestamp(temp))',
+    'time() - timestamp(gappy)',
+    'timestamp(temp @ end())',
+  ]
+  yield* [
+    'sort(temp)',
+    'sort_desc(temp)',
+    'sort_by_label(temp, "room")',
+    'sort_by_label_desc(temp, "floor", "room")',
+    'sort(odd)',
+    'sort_desc(odd)',
+  ]
   yield `label_replace(temp, "r", "x-$1-$$", "room", "(.)(.*)")`
   yield `label_replace(temp, "r", "\${first}y", "room", "(?P<first>.).*")`
   yield `label_replace(temp, "r", "$1y", "room", "(.).*")`
@@ -127,8 +197,21 @@ const functions = function* (): Generator<string> {
 }
 
 const windowsOfWindows = function* (): Generator<string> {
-  for (const inner of ['temp', 'rate(req_total[2m])', 'sum by (room) (temp)', 'temp > 18', 'time()', 'scalar(sum(temp))'])
-    for (const f of ['sum_over_time', 'max_over_time', 'count_over_time', 'avg_over_time', 'last_over_time']) {
+  for (const inner of [
+    'temp',
+    'rate(req_total[2m])',
+    'sum by (room) (temp)',
+    'temp > 18',
+    'time()',
+    'scalar(sum(temp))',
+  ])
+    for (const f of [
+      'sum_over_time',
+      'max_over_time',
+      'count_over_time',
+      'avg_over_time',
+      'last_over_time',
+    ]) {
       const vector = inner === 'time()' || inner.startsWith('scalar') ? `vector(${inner})` : inner
       yield `${f}((${vector})[7m:30s])`
       yield `${f}((${vector})[7m:])`
@@ -142,12 +225,52 @@ const windowsOfWindows = function* (): Generator<string> {
 }
 
 const selectors = function* (): Generator<string> {
-  yield* ['temp', 'temp{room="a"}', 'temp{room!="a"}', 'temp{room=~"a|b"}', 'temp{room!~"a|b"}', 'temp{room=~".+",floor="1"}', 'temp{missing=""}', 'temp{room=~"[ab]"}']
-  yield* ['{__name__="temp"}', '{__name__=~"te.*"}', 'temp offset 4m', 'temp offset -1m', 'temp @ end()', 'temp @ start()', 'temp @ start() offset 2m', 'gappy', 'odd', 'ended', 'ended offset 5m', 'nothing']
-  yield* ['sum(temp @ end()) + temp', 'temp - temp offset 1m', 'temp / on(room, floor) group_left sum by (room, floor) (temp)', '1', '"text"', '0x1F', '1e3', '-Inf', '5m', '1h30m']
+  yield* [
+    'temp',
+    'temp{room="a"}',
+    'temp{room!="a"}',
+    'temp{room=~"a|b"}',
+    'temp{room!~"a|b"}',
+    'temp{room=~".+",floor="1"}',
+    'temp{missing=""}',
+    'temp{room=~"[ab]"}',
+  ]
+  yield* [
+    '{__name__="temp"}',
+    '{__name__=~"te.*"}',
+    'temp offset 4m',
+    'temp offset -1m',
+    'temp @ end()',
+    'temp @ start()',
+    'temp @ start() offset 2m',
+    'gappy',
+    'odd',
+    'ended',
+    'ended offset 5m',
+    'nothing',
+  ]
+  yield* [
+    'sum(temp @ end()) + temp',
+    'temp - temp offset 1m',
+    'temp / on(room, floor) group_left sum by (room, floor) (temp)',
+    '1',
+    '"text"',
+    '0x1F',
+    '1e3',
+    '-Inf',
+    '5m',
+    '1h30m',
+  ]
 }
 
 /** Every query, each once. Some are errors; then both sides must say so. */
 export const queries = (): string[] => [
-  ...new Set([...selectors(), ...windows(), ...aggregations(), ...operators(), ...functions(), ...windowsOfWindows()]),
+  ...new Set([
+    ...selectors(),
+    ...windows(),
+    ...aggregations(),
+    ...operators(),
+    ...functions(),
+    ...windowsOfWindows(),
+  ]),
 ]

@@ -27,7 +27,9 @@ const found = (): string | null => {
 }
 const version = found()
 if (version === null)
-  console.log('\n!!! SKIPPED: no prometheus on PATH, so PromQL is not compared with a real one (apt-get install prometheus)\n')
+  console.log(
+    '\n!!! SKIPPED: no prometheus on PATH, so PromQL is not compared with a real one (apt-get install prometheus)\n',
+  )
 /** 2.x knows fewer functions and adds up with less care. */
 const old = version?.startsWith('2.') ?? false
 
@@ -93,7 +95,7 @@ const makeData = (endAt: number): Series[] => {
   for (const room of ['a', 'b', 'c']) add({ __name__: 'rooms', room, owner: `owner-${room}` }, () => 18 + r())
   for (const job of ['web', 'db']) add({ __name__: 'info', job, version: '1' }, () => 1)
   add({ __name__: 'gappy', room: 'a' }, (i) => (i % 40 > 25 ? null : i + r()))
-  add({ __name__: 'gappy', room: 'b' }, (i) => (r() < 0.5 ? null : 100 * r()))
+  add({ __name__: 'gappy', room: 'b' }, () => (r() < 0.5 ? null : 100 * r()))
   add({ __name__: 'odd', room: 'a' }, (i) => (i % 5 === 0 ? Number.NaN : 10 * r()))
   add({ __name__: 'odd', room: 'b' }, () => 20 * r())
   add({ __name__: 'ended', room: 'a' }, (i) => (i === 100 ? 'stale' : i > 100 ? null : 3))
@@ -123,14 +125,17 @@ const varint = (n: number): number[] => {
   out.push(rest)
   return out
 }
-const field = (n: number, bytes: Buffer): Buffer => Buffer.concat([Buffer.from([(n << 3) | 2, ...varint(bytes.length)]), bytes])
+const field = (n: number, bytes: Buffer): Buffer =>
+  Buffer.concat([Buffer.from([(n << 3) | 2, ...varint(bytes.length)]), bytes])
 
 const encode = (all: readonly Series[]): Buffer =>
   Buffer.concat(
     all.map(({ labels, samples }) => {
       const parts: Buffer[] = []
       for (let i = 0; i < labels.length; i += 2)
-        parts.push(field(1, Buffer.concat([field(1, Buffer.from(labels[i]!)), field(2, Buffer.from(labels[i + 1]!))])))
+        parts.push(
+          field(1, Buffer.concat([field(1, Buffer.from(labels[i]!)), field(2, Buffer.from(labels[i + 1]!))])),
+        )
       for (const s of samples) {
         const value = Buffer.alloc(9)
         value[0] = 9
@@ -163,7 +168,8 @@ const parseFloatText = (text: string): number =>
 const rowsOf = (value: Value): Row[] => {
   if (value.kind === 'string') return []
   if (value.kind === 'scalar') return [{ labels: [], points: [[value.at, value.value]] }]
-  if (value.kind === 'vector') return value.labels.map((labels, i) => ({ labels, points: [[value.at, value.values[i]!]] }))
+  if (value.kind === 'vector')
+    return value.labels.map((labels, i) => ({ labels, points: [[value.at, value.values[i]!]] }))
   return value.labels.map((labels, i) => {
     const points: [number, number][] = []
     for (let k = value.start[i]!; k < value.end[i]!; k++) points.push([value.at[k]!, value.value[k]!])
@@ -179,17 +185,22 @@ const near = (a: number, b: number): boolean => {
 
 const difference = (theirs: Outcome, ours: Outcome, ordered: boolean): string | null => {
   if ('error' in theirs || 'error' in ours)
-    return 'error' in theirs && 'error' in ours ? null : `theirs ${JSON.stringify(theirs).slice(0, 300)}, ours ${JSON.stringify(ours).slice(0, 300)}`
-  if (theirs.rows.length !== ours.rows.length) return `theirs has ${theirs.rows.length} rows, ours ${ours.rows.length}`
+    return 'error' in theirs && 'error' in ours
+      ? null
+      : `theirs ${JSON.stringify(theirs).slice(0, 300)}, ours ${JSON.stringify(ours).slice(0, 300)}`
+  if (theirs.rows.length !== ours.rows.length)
+    return `theirs has ${theirs.rows.length} rows, ours ${ours.rows.length}`
   const mine = new Map(ours.rows.map((r) => [labelsKey(r.labels), r]))
   for (const [i, row] of theirs.rows.entries()) {
     const match = ordered ? ours.rows[i]! : mine.get(labelsKey(row.labels))
-    if (!match || labelsKey(match.labels) !== labelsKey(row.labels)) return `ours has no ${printLabels(row.labels)}${ordered ? ` at ${i}` : ''}`
+    if (!match || labelsKey(match.labels) !== labelsKey(row.labels))
+      return `ours has no ${printLabels(row.labels)}${ordered ? ` at ${i}` : ''}`
     if (match.points.length !== row.points.length)
       return `${printLabels(row.labels)}: theirs has ${row.points.length} points, ours ${match.points.length}`
     for (const [k, [at, v]] of row.points.entries()) {
       const [ourAt, ourV] = match.points[k]!
-      if (at !== ourAt || !near(v, ourV)) return `${printLabels(row.labels)} at ${at}: theirs ${v}, ours ${ourV} at ${ourAt}`
+      if (at !== ourAt || !near(v, ourV))
+        return `${printLabels(row.labels)} at ${at}: theirs ${v}, ours ${ourV} at ${ourAt}`
     }
   }
   return null
@@ -229,13 +240,20 @@ describe.skipIf(version === null)(`PromQL beside Prometheus ${version}`, () => {
       { stdio: 'ignore' },
     )
     for (let i = 0; i < 200; i++) {
-      const up = await fetch(`${base}/-/ready`).then((r) => r.ok, () => false)
+      const up = await fetch(`${base}/-/ready`).then(
+        (r) => r.ok,
+        () => false,
+      )
       if (up) break
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
     const answer = await fetch(`${base}/api/v1/write`, {
       method: 'POST',
-      headers: { 'content-encoding': 'snappy', 'content-type': 'application/x-protobuf', 'x-prometheus-remote-write-version': '0.1.0' },
+      headers: {
+        'content-encoding': 'snappy',
+        'content-type': 'application/x-protobuf',
+        'x-prometheus-remote-write-version': '0.1.0',
+      },
       body: Buffer.from(snappy.compress(encode(data))),
     })
     expect(answer.status, await answer.text()).toBeLessThan(300)
@@ -250,7 +268,10 @@ describe.skipIf(version === null)(`PromQL beside Prometheus ${version}`, () => {
   })
 
   const ask = async (path: string, params: Record<string, string>): Promise<Outcome> => {
-    const response = await fetch(`${base}/api/v1/${path}`, { method: 'POST', body: new URLSearchParams(params) })
+    const response = await fetch(`${base}/api/v1/${path}`, {
+      method: 'POST',
+      body: new URLSearchParams(params),
+    })
     const body = (await response.json()) as {
       error?: string
       data?: { resultType: string; result: unknown }
@@ -258,8 +279,13 @@ describe.skipIf(version === null)(`PromQL beside Prometheus ${version}`, () => {
     if (!body.data) return { error: body.error ?? 'no data' }
     const point = ([at, v]: [number, string]): [number, number] => [Math.round(at * 1000), parseFloatText(v)]
     if (body.data.resultType === 'string') return { rows: [] }
-    if (body.data.resultType === 'scalar') return { rows: [{ labels: [], points: [point(body.data.result as [number, string])] }] }
-    const result = body.data.result as { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }[]
+    if (body.data.resultType === 'scalar')
+      return { rows: [{ labels: [], points: [point(body.data.result as [number, string])] }] }
+    const result = body.data.result as {
+      metric: Record<string, string>
+      value?: [number, string]
+      values?: [number, string][]
+    }[]
     return {
       rows: result.map((r) => ({ labels: labelsOf(r.metric), points: (r.values ?? [r.value!]).map(point) })),
     }
@@ -284,7 +310,11 @@ describe.skipIf(version === null)(`PromQL beside Prometheus ${version}`, () => {
         const theirs = await ask('query', { query: expr, time: String(at / 1000) })
         if (unknown(theirs)) continue
         compared++
-        const problem = difference(theirs, await ours(querier.instant(expr, instant(at), signal)), /^sort/.test(expr))
+        const problem = difference(
+          theirs,
+          await ours(querier.instant(expr, instant(at), signal)),
+          /^sort/.test(expr),
+        )
         if (problem) wrong.push(`${expr} @ -${back}: ${problem}`)
       }
     }
@@ -298,7 +328,12 @@ describe.skipIf(version === null)(`PromQL beside Prometheus ${version}`, () => {
     let compared = 0
     for (const expr of all) {
       const [fromAt, toAt, step] = [endAt - 1_500_500, endAt + 240_500, 37_000]
-      const theirs = await ask('query_range', { query: expr, start: String(fromAt / 1000), end: String(toAt / 1000), step: String(step / 1000) })
+      const theirs = await ask('query_range', {
+        query: expr,
+        start: String(fromAt / 1000),
+        end: String(toAt / 1000),
+        step: String(step / 1000),
+      })
       if (unknown(theirs)) continue
       compared++
       const span = { fromAt: instant(fromAt), toAt: instant(toAt), step: duration(step) }

@@ -32,6 +32,19 @@ const downFor = (hold: string): string => `- alert: Down
   annotations: { summary: "{{ $labels.host }} is {{ $value }}" }`
 const down: Elements = [[{ __name__: 'down', host: 'a' }, 3]]
 
+it('ends an alert that fired before the clock was set back, in a way that receivers take', async () => {
+  let now = down
+  const stage = await ruleStage({ down: () => now }, file(downFor('0s')))
+  await minutes(stage, 1)
+  stage.clock.jump(stage.clock.now() - 180 * minute)
+  await minutes(stage, 1)
+  now = []
+  await minutes(stage, 2)
+  const last = stage.sent.at(-1)?.[0]
+  expect(last?.endsAt).toBeLessThanOrEqual(stage.clock.now())
+  expect(last?.startsAt).toBeLessThanOrEqual(last!.endsAt)
+})
+
 it('goes from pending to firing to resolved, and tells those who wait', async () => {
   let now = down
   const stage = await ruleStage({ down: () => now }, file(downFor('2m')))

@@ -1,5 +1,7 @@
 // What the Prometheus surface asks of the rest: narrow doors.
+
 import type { Clock } from '../../lib/clock.ts'
+import type { InFlight } from '../../lib/in-flight.ts'
 import type { Duration, Instant } from '../../lib/time.ts'
 import type { Metadata } from '../../model/batch.ts'
 import type { Labels } from '../../model/labels.ts'
@@ -20,6 +22,8 @@ export interface PrometheusDoors {
   readonly targets: () => readonly TargetView[]
   readonly remoteWrite: HttpHandler
   readonly otlpMetrics: HttpHandler
+  /** Room for request bodies, finished or not. */
+  readonly bodies: InFlight
   readonly version: string
   readonly startedAt: Instant
   /** The longest a query may take. */

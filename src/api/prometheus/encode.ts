@@ -1,12 +1,17 @@
 // Prometheus's JSON: envelopes, floats as strings, times as seconds.
 import { asAppError, type Code } from '../../lib/errors.ts'
+import { formatFloat } from '../../lib/template/float.ts'
 import { type Labels, recordOf } from '../../model/labels.ts'
 import type { Answer, Matrix, Value, Vector } from '../../model/result.ts'
 import { retryHeaders } from '../mount.ts'
 
-/** A float as Prometheus prints it in JSON; JavaScript switches to exponents at the same bounds as Go's encoder there. */
+/** A float as Prometheus prints it in JSON: JavaScript switches to exponents at the same bounds as Prometheus there, but pads none. */
 export const floatText = (v: number): string => {
-  if (Number.isFinite(v)) return Object.is(v, -0) ? '-0' : String(v)
+  if (Number.isFinite(v)) {
+    const size = Math.abs(v)
+    if (size !== 0 && (size < 1e-6 || size >= 1e21)) return formatFloat(v, 'e', -1)
+    return Object.is(v, -0) ? '-0' : String(v)
+  }
   return v > 0 ? '+Inf' : v < 0 ? '-Inf' : 'NaN'
 }
 

@@ -1,5 +1,6 @@
 // Rules, alerts, targets and what Airboss says of itself, in the shapes Prometheus answers.
 import type { Hono } from 'hono'
+import { formatFloat } from '../../lib/template/float.ts'
 import { iso } from '../../lib/time.ts'
 import type { ActiveAlert } from '../../model/alert.ts'
 import { labelOf, metricName, recordOf } from '../../model/labels.ts'
@@ -7,7 +8,7 @@ import type { RuleGroupState } from '../../model/rule-group.ts'
 import type { TargetView } from '../../model/views.ts'
 import type { Env } from '../mount.ts'
 import type { PrometheusDoors } from './doors.ts'
-import { dataResponse, floatText } from './encode.ts'
+import { dataResponse } from './encode.ts'
 
 type RuleState = RuleGroupState['rules'][number]
 
@@ -20,7 +21,7 @@ const alertJson = (alert: ActiveAlert): object => ({
   state: alert.state,
   activeAt: iso(alert.activeAt),
   ...(alert.keepFiringSinceAt === null ? {} : { keepFiringSince: iso(alert.keepFiringSinceAt) }),
-  value: floatText(alert.value),
+  value: formatFloat(alert.value, 'e', -1),
 })
 
 const ruleJson = (rule: RuleState, withAlerts: boolean): object => {

@@ -119,7 +119,7 @@ test.each<[unknown, Record<string, string>, number, string]>([
 ])('%j is refused whole', async (body, headers, status, why) => {
   const answer = await post(body, headers)
   expect(answer.status).toBe(status)
-  expect(answer.error).toContain(why)
+  expect(answer.error.message).toContain(why)
   expect(kit.sink.batches).toEqual([])
 })
 

@@ -11,11 +11,11 @@ import {
 } from '@grpc/grpc-js'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, asAppError, messageOf } from '../../lib/errors.ts'
+import { createInFlight, type InFlight } from '../../lib/in-flight.ts'
 import type { Logger } from '../../lib/log.ts'
 import { duration } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
 import type { Service } from '../../model/ports/service.ts'
-import { createInFlight, type InFlight } from '../in-flight.ts'
 import type { OtlpIngest } from './ingest.ts'
 import { exportResponse, rpcCodeOf, statusBytes } from './status.ts'
 
@@ -45,7 +45,7 @@ const method = (path: string): MethodDefinition<Buffer, Buffer> => ({
 const service = (signal: string): string =>
   `/opentelemetry.proto.collector.${signal.toLowerCase()}.v1.${signal}Service/Export`
 
-/** Listens from `start` on; `drain` lets calls under way end, at most ten seconds. */
+/** Listens from `start` on; `drain` lets calls under way end, at most three seconds. */
 export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): string } => {
   const { ingest, listen, authenticate, clock, log, maxBytes = 64 << 20 } = deps
   const inFlight = deps.inFlight ?? createInFlight(maxBytes * 4)
@@ -115,10 +115,10 @@ export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): strin
   }
 }
 
-/** Lets calls under way end; after ten seconds cuts them off. */
+/** Lets calls under way end; after three seconds cuts them off. */
 const shutDown = (server: Server, clock: Clock): Promise<void> =>
   new Promise((resolve) => {
-    const timer = clock.after(duration(10_000), () => {
+    const timer = clock.after(duration(3000), () => {
       server.forceShutdown()
       resolve()
     })

@@ -2,10 +2,10 @@
 import { promisify } from 'node:util'
 import { gunzip, gunzipSync } from 'node:zlib'
 import { AppError, messageOf } from '../../lib/errors.ts'
+import { createInFlight, type InFlight } from '../../lib/in-flight.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { HandlerRequest, HandlerResponse, HttpHandler } from '../../model/ports/http-handler.ts'
 import { failureOf, mediaType, retryAfter } from '../answers.ts'
-import { createInFlight, type InFlight } from '../in-flight.ts'
 import type { OtlpIngest } from './ingest.ts'
 import { type Encoding, exportResponse, statusBytes, statusJson } from './status.ts'
 

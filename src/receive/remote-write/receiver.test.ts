@@ -4,13 +4,13 @@ import { FakeClock } from '../../../test/kit/clock.ts'
 import { fakeMetrics } from '../../../test/kit/metrics.ts'
 import { mutated, seededRandom } from '../../../test/kit/random.ts'
 import { AppError } from '../../lib/errors.ts'
+import { createInFlight } from '../../lib/in-flight.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { bytesField, varintField } from '../../lib/protobuf.ts'
 import { type Batch, isStaleAt, staleHigh, staleLow, wordsOf } from '../../model/batch.ts'
 import { defaultAdmission } from '../../model/batch-builder.ts'
 import { printLabels } from '../../model/labels.ts'
 import { SeriesTable } from '../../model/series.ts'
-import { createInFlight } from '../in-flight.ts'
 import { createRemoteWrite } from './receiver.ts'
 
 const nowAt = Date.parse('2026-01-01T00:00:00Z')
@@ -253,4 +253,28 @@ describe('mutated requests', () => {
         expect(r.table.size + r.batches.length, `SEED=${random.seed} round ${round}`).toBe(0)
     }
   })
+})
+
+it('lets others have their turn while it meets many series, and takes every one', async () => {
+  const { post, batches } = rig({ maxSeries: 20_000, maxBytes: 8 << 20 })
+  const parts = Array.from({ length: 12_000 }, (_, i) =>
+    series(
+      [
+        ['__name__', 'm'],
+        ['i', String(i)],
+      ],
+      sample(i, nowAt),
+    ),
+  )
+  let turns = 0
+  const count = (): void => {
+    turns++
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  expect((await post(...parts)).status).toBe(204)
+  clearImmediate(next)
+  expect(turns).toBeGreaterThanOrEqual(2)
+  expect(batches.map((b) => b.ref.length)).toEqual([12_000])
+  expect(new Set(batches[0]!.ref).size).toBe(12_000)
 })

@@ -45,7 +45,8 @@ const checkEvery = duration(1000)
 const checkWithin = duration(3000)
 /** A process that answered no check for this long is ended and started again. */
 const stalledFor = duration(60_000)
-const stopWithin = duration(10_000)
+// What was inserted is on disk: an engine that takes longer only holds up the end.
+const stopWithin = duration(3000)
 
 type Exit = (why: string) => void
 

@@ -36,7 +36,7 @@ const labelsOf = (metric: string, i: number): [string, string][] => [
 ]
 
 /** A counter that grows at its own pace and begins again now and then; far enough from zero that no rule about zero matters. */
-export const counterAt = (i: number, k: number): number => 1_000_000 + i + ((k + i) % 977) * ((i % 17) + 1)
+const counterAt = (i: number, k: number): number => 1_000_000 + i + ((k + i) % 977) * ((i % 17) + 1)
 
 /** Times lie off the 15 s grid by up to 14 s, another offset for each series, so that no window's edge falls on a sample. */
 const offsetOf = (i: number, step: number): number =>

@@ -25,13 +25,22 @@ export const alternating = async (
     for (const peer of round % 2 === 0 ? peers : [...peers].reverse()) await run(peer, round)
 }
 
+/** Waits until everything taken is in the store. */
+export const stored = async (peer: Peer): Promise<void> => {
+  for (let tries = 0; (await peer.waiting()) > 0; tries++) {
+    if (tries > 600) throw new Error(`${peer.name}: rows are not stored within 30 s`)
+    await sleep(50)
+  }
+}
+
 /** Waits until everything taken is in the store and the peer does next to nothing, at most `seconds`. */
 export const rest = async (peer: Peer, seconds = 10): Promise<void> => {
+  await stored(peer)
   const end = performance.now() + seconds * 1000
   while (performance.now() < end) {
     const before = peer.cpu()
     await sleep(300)
-    if ((await peer.waiting()) <= 0 && peer.cpu() - before <= 0.03) return
+    if (peer.cpu() - before <= 0.03) return
   }
 }
 

@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** How far back in time samples are taken; what is loaded as history is older than the default of an hour. */
-export const acceptedAge = '4h'
+const acceptedAge = '4h'
 
 export interface Peer {
   readonly name: 'airboss' | 'prometheus'

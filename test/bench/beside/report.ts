@@ -44,7 +44,8 @@ Taken ${new Date().toISOString().slice(0, 10)} on ${cpus().length} × ${cpus()[0
 - Both get the same requests; the order alternates between rounds; figures are medians. Answers are compared before times are taken, and a run in
   which they differ fails. Sample times lie off the grid of steps, so that it does not matter that Prometheus 2 closes windows on both sides.
 - CPU is that of every process of a peer: for Airboss the main process and the embedded engine. For remote write it is counted until everything sent can be
-  queried, has left the log for the store, and the peer is at rest.
+  queried and has left the log for the store; "until at rest" goes on until the engine has merged what it wants to merge. Prometheus's like (cutting its head
+  into blocks every two hours) does not fall into the run.
 - Remote write goes over five connections, each with series of its own, to series met before, with times within the last ten minutes.
 - Queries run over two hours of 10k series, a sample every 15 s, asked one after the other.
 - Rules: half are thresholds on the last value, half sums of rates; each over 500 of the 10k series. The duration is what each says of its group.

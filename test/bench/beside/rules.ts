@@ -5,7 +5,7 @@ import { type Peer, sleep } from './peers.ts'
 const interval = 4
 
 /** Half thresholds on the last value, half on a sum of rates; each over the 500 series of one shard. */
-export const ruleText = (count: number): string => {
+const ruleText = (count: number): string => {
   const rules: string[] = []
   for (let n = 0; n < count; n++) {
     const shard = `s${(n >> 1) % 20}`

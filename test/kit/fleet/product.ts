@@ -1,7 +1,7 @@
 // Airboss as its users run it: a process of its own, started from this checkout.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 
 export interface Product {
@@ -21,7 +21,7 @@ export interface ProductOptions {
   readonly config: string
   /** Where its log goes. */
   readonly log: string
-  /** Ports 0 instead of the usual ones. */
+  /** Free ports instead of the usual ones. */
   readonly anyPorts: boolean
 }
 
@@ -36,9 +36,20 @@ const taken = (port: number): Promise<boolean> =>
     socket.once('error', () => done(false))
   })
 
-/** The usual port where nobody listens, else any. */
+/** One that nobody holds at this moment: links that people get name the port, so it must be known before the start. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+
+/** The usual port where nobody listens, else a free one. */
 const address = async (port: number, any: boolean): Promise<string> =>
-  `127.0.0.1:${any || (await taken(port)) ? 0 : port}`
+  `127.0.0.1:${any || (await taken(port)) ? await freePort() : port}`
 
 const readyLine = (
   child: ChildProcess,

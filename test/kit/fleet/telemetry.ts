@@ -118,5 +118,3 @@ export const createTelemetry = (options: TelemetryOptions) => {
     end: () => meters.shutdown(),
   }
 }
-
-export type Telemetry = ReturnType<typeof createTelemetry>

@@ -1,5 +1,5 @@
 // Back-pressure: how many bytes of requests may be worked on at once.
-import { AppError } from '../lib/errors.ts'
+import { AppError } from './errors.ts'
 
 export interface InFlight {
   /** Takes room for `bytes`; call what it returns when the request is answered. Throws `unavailable` (503) when there is none. */

@@ -1,0 +1,195 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { messageOf } from '../lib/errors.ts'
+import { checkAll, checkSettings } from './check.ts'
+import { readSettings } from './config.ts'
+
+let dir: string
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'airboss-check-'))
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+const write = (files: Record<string, string>): string => {
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
+  return join(dir, 'airboss.yaml')
+}
+const am = (entry: string): string => `route: { receiver: r }\nreceivers:\n  - name: r\n    ${entry}\n`
+/** What is said, without the folder. */
+const said = (text: string, more: Record<string, string> = {}): string => {
+  try {
+    return checkAll(readSettings({ config: write({ 'airboss.yaml': text, ...more }) }, {})).join('\n')
+  } catch (error) {
+    return messageOf(error).replaceAll(`${dir}/`, '')
+  }
+}
+const agent = 'autoscale:\n  - agent: a\n    max_replicas: 3\n    metrics:\n      - query: '
+const canary = (query: string, more = ''): string =>
+  `deployments:\n  - agent: a\n    version: '2'\n    canary:\n      baseline: '1'${more}\n      analysis:\n        metrics:\n          - name: m\n            query: ${query}\n`
+
+describe('each problem is named with file, line and mend', () => {
+  test.each([
+    ['unknown key', 'hosst: {}', {}, /^airboss\.yaml:1: hosst: unknown key; check its spelling/],
+    [
+      'budget',
+      'budgets:\n  - name: b\n    amount: 1\n    filter: [agent]',
+      {},
+      /^airboss\.yaml:4: budgets\[0\]\.filter\[0\]: not a matcher: agent; write it as/,
+    ],
+    [
+      'budget labels',
+      'budgets:\n  - name: b\n    amount: 1\n    labels: { alertname: x }',
+      {},
+      /^airboss\.yaml:4: budgets\[0\]\.labels\.alertname: is set by Airboss/,
+    ],
+    [
+      'autoscale query',
+      `${agent}'sum(('\n        target: { value: 1 }`,
+      {},
+      /^airboss\.yaml:5: autoscale\[0\]\.metrics\[0\]\.query: .*parse/,
+    ],
+    [
+      'autoscale query of another type',
+      `${agent}'up[5m]'\n        target: { value: 1 }`,
+      {},
+      /^airboss\.yaml:5: .*is a matrix; .* instant vector is needed/,
+    ],
+    [
+      'autoscale current',
+      `${agent}up\n        target: { value: 1 }\n    current: 'count('`,
+      {},
+      /^airboss\.yaml:7: autoscale\[0\]\.current: /,
+    ],
+    [
+      'autoscale actuator',
+      `${agent}up\n        target: { value: 1 }\n    actuator: k8s`,
+      {},
+      /^airboss\.yaml:7: autoscale\[0\]\.actuator: no webhook is named "k8s"; actions\.webhooks has none/,
+    ],
+    [
+      'canary query',
+      canary(`sum(x{v="$version"}`),
+      {},
+      /^airboss\.yaml:9: deployments\[0\]\.canary\.analysis\.metrics\[0\]\.query: /,
+    ],
+    [
+      'canary that acts nowhere',
+      `actions: { mode: live }\n${canary(`x{v="$version"}`)}`,
+      {},
+      /^airboss\.yaml:\d+: deployments\[0\]\.canary\.actuator: actions\.mode is live and this has no webhook/,
+    ],
+    [
+      'dependency',
+      'deployments:\n  - agent: a\n    version: "1"\n    dependencies: { b: "=> one" }',
+      {},
+      /^airboss\.yaml:4: .*that is no range; write it as/,
+    ],
+    [
+      'scrape target',
+      'scrape_configs:\n  - job_name: j\n    static_configs:\n      - targets: ["http://x:1/metrics"]',
+      {},
+      /^airboss\.yaml:4: .*is not an address; write it as host:port/,
+    ],
+    [
+      'scrape timeout',
+      'scrape_configs:\n  - job_name: j\n    scrape_timeout: 2m',
+      {},
+      /^airboss\.yaml:3: .*longer than its scrape_interval \(1m\)/,
+    ],
+    [
+      'scrape secret',
+      'scrape_configs:\n  - job_name: j\n    authorization: { credentials_file: gone }',
+      {},
+      /^airboss\.yaml:2: .*secret file gone/,
+    ],
+    [
+      'short token',
+      'access:\n  tokens:\n    - { name: a, token: short, roles: [viewer] }',
+      {},
+      /^airboss\.yaml:3: access\.tokens\[0\]\.token: has fewer than 16 characters; make one/,
+    ],
+    [
+      'token file',
+      'access:\n  tokens:\n    - { name: a, token: { file: /gone }, roles: [viewer] }',
+      {},
+      /^airboss\.yaml:3: access\.tokens\[0\]\.token: secret file \/gone/,
+    ],
+    [
+      'environment',
+      'actions:\n  webhooks:\n    d: { url: "http://x", secret: { env: GONE } }',
+      {},
+      /^airboss\.yaml:3: .*environment variable GONE is not set/,
+    ],
+    [
+      'port',
+      'listen:\n  http: 127.0.0.1:99999',
+      {},
+      /^airboss\.yaml:2: listen\.http: .*write it as host:port/,
+    ],
+    [
+      'rule file',
+      'rule_files:\n  - gone.yaml',
+      {},
+      /^airboss\.yaml:2: rule_files\[0\]: there is no file gone\.yaml/,
+    ],
+    [
+      'alertmanager file',
+      'name: x\nalertmanager: gone.yml',
+      {},
+      /^airboss\.yaml:2: alertmanager: there is no file gone\.yml/,
+    ],
+    [
+      'on-call user',
+      'oncall:\n  users: {}\n  policies:\n    night:\n      steps: [{ users: [mara] }]',
+      {},
+      /^airboss\.yaml:5: .*user "mara" is not defined/,
+    ],
+    [
+      'on-call policy',
+      'alertmanager: am.yml',
+      { 'am.yml': am('oncall_configs: [{ policy: night }]') },
+      /^am\.yml:4: receivers\[0\]\.oncall_configs\[0\]\.policy: policy "night" is not defined; add it under oncall\.policies, which has none/,
+    ],
+    [
+      'on-call without receivers',
+      'name: x\noncall: {}',
+      {},
+      /^airboss\.yaml:2: oncall: no receiver can name/,
+    ],
+    [
+      'receiver template',
+      'alertmanager: am.yml',
+      { 'am.yml': am(`pagerduty_configs: [{ routing_key: k, description: '{{ template "gone" . }}' }]`) },
+      /^am\.yml:4: receivers\[0\]\.pagerduty_configs\[0\]: .*gone/,
+    ],
+    [
+      'receiver secret',
+      'alertmanager: am.yml',
+      { 'am.yml': am('webhook_configs: [{ url_file: /gone }]') },
+      /^am\.yml:4: receivers\[0\]\.webhook_configs\[0\]\.url: secret file \/gone/,
+    ],
+    [
+      'rule',
+      'rule_files: [r.yaml]',
+      { 'r.yaml': 'groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: sum((' },
+      /r\.yaml:5: /,
+    ],
+  ])('%s', (_, text, more, expected) => expect(said(text, more as Record<string, string>)).toMatch(expected))
+})
+
+test('all of them are said at once, each once', () => {
+  const text = `${agent}'sum(('\n        target: { value: 1 }\n    actuator: k8s\nrule_files: [r.yaml]\n`
+  const rules = 'groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: sum(('
+  expect(
+    said(text, { 'r.yaml': rules })
+      .split('\n')
+      .map((l) => /^\S+?:\d+/.exec(l)?.[0] ?? l),
+  ).toHaveLength(3)
+})
+
+test('the shipped configuration is good, and fit to run', () => {
+  expect(() => checkSettings(readSettings({ config: 'airboss.yaml' }, {}))).not.toThrow()
+  expect(checkAll(readSettings({ config: 'airboss.yaml' }, {})).join('\n')).toMatch(/airboss\.yaml: good/)
+})

@@ -1,0 +1,114 @@
+// The shipped dashboards over the demo fleet: every panel's query is answered with data by the real product.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { dashboards } from '../../dashboards/dashboards.ts'
+import { type Demo, startDemo } from '../kit/fleet/demo.ts'
+import { panelQueries } from '../kit/fleet/panel-queries.ts'
+
+const root = join(fileURLToPath(import.meta.url), '../../..')
+const queries = panelQueries('20s')
+
+interface Answer {
+  readonly status: string
+  readonly error?: string
+  readonly data?: {
+    readonly result: readonly {
+      readonly value?: readonly [number, string]
+      readonly values?: readonly (readonly [number, string])[]
+    }[]
+  }
+}
+
+let demo: Demo
+beforeAll(async () => {
+  demo = await startDemo({
+    root,
+    anyPorts: true,
+    every: '1s',
+    exportEvery: 500,
+    breakAfter: 6000,
+    loadAfter: 3000,
+  })
+}, 60_000)
+afterAll(() => demo?.stop(), 40_000)
+
+const ask = async (path: string, form: Record<string, string>): Promise<Answer> => {
+  const answer = await fetch(`${demo.product.http}${path}`, {
+    method: 'POST',
+    body: new URLSearchParams(form),
+  })
+  return (await answer.json()) as Answer
+}
+const finite = ([, v]: readonly [number, string]): boolean => Number.isFinite(Number(v))
+const hasData = (answer: Answer): boolean =>
+  answer.data?.result.some((r) => (r.values ?? (r.value ? [r.value] : [])).some(finite)) ?? false
+
+describe('dashboards', () => {
+  test('every panel’s query is answered with data', { timeout: 60_000 }, async () => {
+    const until = Date.now() + 50_000
+    let missing = queries
+    while (missing.length > 0) {
+      const still: typeof queries = []
+      for (const query of missing) {
+        const answer = await ask('/api/v1/query', { query: query.expr })
+        expect(answer.status, `${query.dashboard} / ${query.panel}: ${answer.error}`).toBe('success')
+        if (!hasData(answer)) still.push(query)
+      }
+      missing = still
+      if (Date.now() > until) break
+      if (missing.length > 0) await new Promise((resolve) => setTimeout(resolve, 1000))
+    }
+    expect(missing.map((q) => `${q.dashboard} / ${q.panel} ${q.refId}: ${q.expr}`)).toEqual([])
+  })
+  test('and over a range', { timeout: 30_000 }, async () => {
+    const end = Date.now() / 1000
+    const span = { start: String(end - 40), end: String(end), step: '2' }
+    const empty: string[] = []
+    for (const query of queries) {
+      const answer = await ask('/api/v1/query_range', { query: query.expr, ...span })
+      if (!hasData(answer))
+        empty.push(`${query.dashboard} / ${query.panel} ${query.refId}: ${answer.error ?? 'empty'}`)
+    }
+    expect(empty).toEqual([])
+  })
+  test('every variable finds values', async () => {
+    const empty: string[] = []
+    for (const { uid, model } of dashboards())
+      for (const variable of model.templating?.list ?? []) {
+        const said = typeof variable.query === 'object' ? String(variable.query['query']) : ''
+        const m = /^label_values\((.+), (\w+)\)$/.exec(said)
+        if (!m) continue
+        const selector = m[1]!.replaceAll(/"\$\w+"/g, '".*"')
+        const answer = await fetch(
+          `${demo.product.http}/api/v1/label/${m[2]}/values?${new URLSearchParams({ 'match[]': selector })}`,
+        )
+        const { data } = (await answer.json()) as { data: string[] }
+        if (!(data?.length > 0)) empty.push(`${uid} ${variable.name}`)
+      }
+    expect(empty).toEqual([])
+  })
+  test('the shipped rules are all evaluated without an error', async () => {
+    const inFiles = readdirSync(join(root, 'rules'))
+      .filter((f) => f.endsWith('.yaml'))
+      .flatMap((f) => parse(readFileSync(join(root, 'rules', f), 'utf8')).groups)
+      .flatMap((g) => g.rules)
+    const answer = await fetch(`${demo.product.http}/api/v1/rules`)
+    const { data } = (await answer.json()) as {
+      data: { groups: { name: string; rules: { name: string; health: string; lastError?: string }[] }[] }
+    }
+    const shipped = data.groups.filter((g) => g.name !== 'demo').flatMap((g) => g.rules)
+    expect(shipped).toHaveLength(inFiles.length)
+    expect(shipped.filter((r) => r.health === 'err')).toEqual([])
+  })
+  test('a broken version paged somebody and load called for more workers', async () => {
+    const paths = demo.calls.map((c) => c.path)
+    expect(paths).toContain('/page/mara')
+    expect(demo.calls.find((c) => c.path === '/act')?.body.action).toMatchObject({
+      kind: 'scale',
+      subject: 'clerk',
+    })
+  })
+})
