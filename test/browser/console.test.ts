@@ -171,11 +171,11 @@ describe('every page', () => {
     const size = async (name: string): Promise<number> =>
       (await (await product.fetch(`${base}/${name}`)).text()).length
     expect(await size('airboss.css')).toBeLessThan(50_000)
-    const own = await Promise.all(['app.ts', 'stream.ts', 'time.ts', 'dom.ts'].map(size))
-    expect(own.reduce((a, b) => a + b)).toBeLessThan(60_000)
-    const asset = await product.fetch(`${base}/app.ts`)
+    expect(await size('app.js')).toBeLessThan(60_000)
+    expect(await size('plot.js')).toBeLessThan(90_000)
+    const asset = await product.fetch(`${base}/app.js`)
     expect(asset.headers.get('cache-control')).toContain('immutable')
-    const again = await product.fetch(`${base}/app.ts`, {
+    const again = await product.fetch(`${base}/app.js`, {
       headers: { 'if-none-match': asset.headers.get('etag') ?? '' },
     })
     expect(again.status).toBe(304)
