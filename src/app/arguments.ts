@@ -78,7 +78,10 @@ export const readArguments = (argv: readonly string[]): Arguments => {
     throw new AppError('bad_data', `no command ${JSON.stringify(named)}; there are ${commands.join(', ')}`)
   const takes = command === 'query' || command === 'test-rules'
   if (rest.length > 0 && !takes)
-    throw new AppError('bad_data', `${command} takes no ${JSON.stringify(rest[0])}; airboss help lists the commands`)
+    throw new AppError(
+      'bad_data',
+      `${command} takes no ${JSON.stringify(rest[0])}; airboss help lists the commands`,
+    )
   const flags: Flags = {
     config: values.config,
     data: values.data,

@@ -11,7 +11,6 @@ import { checkAll, checkSettings } from './check.ts'
 import { environment, readSettings } from './config.ts'
 import { migrateStore } from './migrate.ts'
 import { version } from './package-root.ts'
-import { pushToGrafana, sourcesOf, writeProvisioning } from './provision.ts'
 import { testRulesCommand } from './test-rules.ts'
 
 export interface Outside {
@@ -84,6 +83,8 @@ const provision = async ({ flags, options }: Arguments, { stop, out: say }: Outs
   const { out, grafana, server, tokenEnv = '' } = options
   if ((out === undefined) === (grafana === undefined))
     throw new AppError('bad_data', 'provision needs either --out DIR or --grafana URL')
+  // The dashboards and their library are read for this command alone.
+  const { pushToGrafana, sourcesOf, writeProvisioning } = await import('./provision.ts')
   const sources = sourcesOf(readSettings(flags).config, server)
   if (out !== undefined) {
     writeProvisioning({ out, path: resolve(out, 'dashboards'), sources, tokenEnv, say })

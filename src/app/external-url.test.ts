@@ -16,6 +16,7 @@ it.each([
     'http://0.0.0.0:9',
     'https://ops.example/air',
   ],
+  [{ http: ':0', external_url: 'https://ops.example/' }, 'http://127.0.0.1:9', 'https://ops.example'],
 ])('%o bound to %s is reached by %s', (listen, bound, url) => {
   expect(externalURLOf(listen, bound)).toBe(url)
 })

@@ -11,7 +11,8 @@ export const externalURLOf = (
   listen: { readonly http: string; readonly external_url?: string | undefined },
   bound: string,
 ): string => {
-  if (listen.external_url !== undefined) return listen.external_url
+  // Paths are put behind it, and a doubled slash is another path: the links in pages would lead nowhere.
+  if (listen.external_url !== undefined) return listen.external_url.replace(/\/+$/, '')
   const { port } = new URL(bound === '' ? `http://${listen.http.replace(/^:/, 'localhost:')}` : bound)
   const host = listen.http.replace(/:\d+$/, '')
   return `http://${everywhere.test(host) ? hostname() : host}${port === '' ? '' : `:${port}`}`

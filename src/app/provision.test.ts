@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { type FakeGrafana, startFakeGrafana } from '../../test/kit/fake-grafana.ts'
 import { tempDir } from '../../test/kit/temp-dir.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createHttp } from '../lib/http.ts'
+import { readArguments } from './arguments.ts'
+import { run } from './commands.ts'
 import { configSchema } from './config-schema.ts'
 import { pushToGrafana, type Sources, sourcesOf, writeProvisioning } from './provision.ts'
 
@@ -91,7 +93,9 @@ describe('as files', () => {
       secureJsonData: { httpHeaderValue1: 'Bearer $AIRBOSS_TOKEN' },
     })
     expect(clickhouse.secureJsonData).toEqual({ password: '$GRAFANA_CLICKHOUSE_PASSWORD' })
-    const embedded = parse(written({ tokenEnv: 'AIRBOSS_TOKEN' }).read('provisioning/datasources/airboss.yaml'))
+    const embedded = parse(
+      written({ tokenEnv: 'AIRBOSS_TOKEN' }).read('provisioning/datasources/airboss.yaml'),
+    )
     expect(embedded.datasources[1].secureJsonData).toEqual({ password: '$AIRBOSS_TOKEN' })
   })
   test('a folder that cannot be written is named', () => {
@@ -100,6 +104,40 @@ describe('as files', () => {
     expect(() => written({ out: join(file, 'below') })).toThrow(
       /file.below.*name a folder that can be written/,
     )
+  })
+})
+
+describe('the command', () => {
+  const airboss = async (...argv: string[]): Promise<string[]> => {
+    const said: string[] = []
+    const outside = {
+      stop: new AbortController().signal,
+      out: (l: string) => said.push(l),
+      onHangup: () => {},
+      pid: 1,
+    }
+    expect(await run(readArguments(['provision', ...argv]), outside)).toBe(0)
+    return said
+  }
+  test('writes files that name where Airboss is reached', async () => {
+    const out = tempDir()
+    const said = await airboss('--out', out, '--server', 'http://airboss:9900')
+    expect(said).toContain(join(out, 'dashboards', 'airboss-host.json'))
+    expect(readFileSync(join(out, 'provisioning/datasources/airboss.yaml'), 'utf8')).toContain(
+      'url: http://airboss:9900',
+    )
+  })
+  test('takes Grafana’s token from the variable that is named', async () => {
+    const grafana = await startFakeGrafana({ token: process.env['PATH']! })
+    onTestFinished(grafana.close)
+    expect(await airboss('--grafana', grafana.url, '--token-env', 'PATH')).toHaveLength(6)
+  })
+  test.each([
+    [[], /needs either --out DIR or --grafana URL/],
+    [['--out', 'a', '--grafana', 'http://b'], /needs either/],
+    [['--grafana', 'http://b', '--token-env', 'NO_SUCH_TOKEN'], /NO_SUCH_TOKEN is not set/],
+  ])('provision %j says what is wrong', async (argv, why) => {
+    await expect(airboss(...argv)).rejects.toThrow(why)
   })
 })
 

@@ -265,7 +265,8 @@ export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep =
     reader: createWholeReader({ head, store: opening.reader, pending: () => log.pending() }),
     log: () => log,
     newestAt: () => newestAt,
-    storeError: () => storeError,
+    // Asked every few seconds only: of its own engine it is known at once.
+    storeError: () => (engine && engine.url() === null ? 'the embedded engine does not answer' : storeError),
     copy: (ledger) => copyLedger(context, store, ledger),
     start: async () => {
       if (engine) await startEngine(context, engine, enginePatience)

@@ -27,7 +27,7 @@ export interface ConsoleDoors {
   readonly version: string
   /** What this installation calls itself, shown in the rail's foot. */
   readonly name: string
-  /** Where made things (the editor's bundle) are kept; may be emptied at any time. */
+  /** Where the browser modules are kept once they are made; may be emptied at any time. */
   readonly cacheDir: string
   readonly actorOf: (request: Request) => Actor
   readonly querier: Querier

@@ -13,7 +13,7 @@ const pages: readonly Found[] = [
   { name: 'Now', kind: 'page', href: '/' },
   { name: 'Alerts', kind: 'page', href: '/alerts' },
   { name: 'Decisions', kind: 'page', href: '/decisions' },
-  { name: 'On call', kind: 'page', href: '/oncall' },
+  { name: 'On call', kind: 'page', href: '/on-call' },
   { name: 'Explore', kind: 'page', href: '/explore' },
   { name: 'Rules', kind: 'page', href: '/rules' },
   { name: 'Ingest', kind: 'page', href: '/ingest' },

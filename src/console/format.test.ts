@@ -55,11 +55,11 @@ describe('times for people', () => {
   })
   it('tells past from future', () => {
     const now = instant(1_000_000)
-    expect([ago(instant(999_000), now), s(ago(instant(900_000), now)), s(ago(instant(1_060_000), now))]).toEqual([
-      'just now',
-      '1 min 40 s ago',
-      'in 1 min',
-    ])
+    expect([
+      ago(instant(999_000), now),
+      s(ago(instant(900_000), now)),
+      s(ago(instant(1_060_000), now)),
+    ]).toEqual(['just now', '1 min 40 s ago', 'in 1 min'])
   })
 })
 

@@ -39,7 +39,7 @@ const needed = (fields: Fields, name: string, what: string): string => {
 }
 
 /** Only pages of ours. */
-const pages = new Set(['/', '/alerts', '/decisions', '/oncall', '/explore', '/rules', '/ingest'])
+const pages = new Set(['/', '/alerts', '/decisions', '/on-call', '/explore', '/rules', '/ingest'])
 const back = (c: Context, fields: Fields, done: string, otherwise: string): Response => {
   const wanted = fields('back')
   const path = pages.has(wanted) ? wanted : otherwise
@@ -111,12 +111,12 @@ export const formRoutes = (app: Hono<BlankEnv>, doors: ConsoleDoors): void => {
   app.post('/console/acknowledge', async (c) => {
     const fields = await fieldsOf(c)
     await doors.oncall.acknowledge(needed(fields, 'id', 'which escalation'), actor(c))
-    return back(c, fields, 'acknowledged', '/oncall')
+    return back(c, fields, 'acknowledged', '/on-call')
   })
   app.post('/console/resolve', async (c) => {
     const fields = await fieldsOf(c)
     await doors.oncall.resolve(needed(fields, 'id', 'which escalation'), actor(c))
-    return back(c, fields, 'resolved', '/oncall')
+    return back(c, fields, 'resolved', '/on-call')
   })
   app.post('/console/approve', async (c) => {
     const fields = await fieldsOf(c)

@@ -41,7 +41,13 @@ describe('the stream', () => {
   })
   it('sends only what the browser does not have, then what changes, with a beat each time', async () => {
     const { clock, state, open } = setUp()
-    const { got } = open('now', new Map([['same', 'now'], ['live', 'old']]))
+    const { got } = open(
+      'now',
+      new Map([
+        ['same', 'now'],
+        ['live', 'old'],
+      ]),
+    )
     expect(kinds(got.splice(0))).toEqual(['beat'])
     await clock.advance(5000)
     expect(kinds(got.splice(0))).toEqual(['a', 'beat'])

@@ -13,11 +13,18 @@ describe('parts', () => {
     expect(await text(state('stale', ''))).toContain('<span class="sr">No data</span>')
   })
   it('let no value become markup', async () => {
-    const all = await text(html`${panel('p', hostile, empty(hostile, hostile))}${plot(
-      'f',
-      { t: [1, 2], series: [{ key: hostile, label: hostile, values: [1, null] }], unit: 'count', height: 100 },
-      { title: hostile, says: hostile },
-    )}${spark([1, 2], { label: hostile })}`)
+    const all = await text(
+      html`${panel('p', hostile, empty(hostile, hostile))}${plot(
+        'f',
+        {
+          t: [1, 2],
+          series: [{ key: hostile, label: hostile, values: [1, null] }],
+          unit: 'count',
+          height: 100,
+        },
+        { title: hostile, says: hostile },
+      )}${spark([1, 2], { label: hostile })}`,
+    )
     expect(all).not.toContain('<img')
     expect(all).toContain('&lt;img')
   })

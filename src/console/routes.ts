@@ -9,8 +9,8 @@ import type { BlankEnv } from 'hono/types'
 import { asAppError } from '../lib/errors.ts'
 import { type Ask, createAsk } from './ask.ts'
 import { type Assets, loadAssets } from './assets.ts'
+import { createBundle } from './bundle.ts'
 import type { ConsoleDoors } from './doors.ts'
-import { editorBundle } from './editor-bundle.ts'
 import { find } from './find.ts'
 import { doneWords, formRoutes } from './forms.ts'
 import { type Fragment, fragment } from './fragment.ts'
@@ -107,22 +107,9 @@ const send = (c: Context, page: string, nonce: string, status = 200): Response =
 }
 
 const forGood = 'public, max-age=31536000, immutable'
-const assetRoutes = (app: Hono<BlankEnv>, { doors, assets }: Made): void => {
-  const editor = editorBundle(doors.cacheDir)
-  const script = 'text/javascript; charset=utf-8'
-  app.get('/console/assets/:digest/editor.js', async () => {
-    const body = new Uint8Array(gzipSync(await editor()))
-    return new Response(body, {
-      headers: {
-        'content-type': script,
-        'content-encoding': 'gzip',
-        'cache-control': forGood,
-        'x-content-type-options': 'nosniff',
-      },
-    })
-  })
-  app.get('/console/assets/:digest/:name', (c) => {
-    const asset = assets.get(c.req.param('name'))
+const assetRoutes = (app: Hono<BlankEnv>, { assets }: Made): void => {
+  app.get('/console/assets/:digest/:name', async (c) => {
+    const asset = await assets.get(c.req.param('name'))
     if (!asset) return c.text('no such asset\n', 404)
     const current = c.req.path.startsWith(`${assets.base}/`)
     const zipped = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '')
@@ -197,7 +184,11 @@ const streamRoute = (app: Hono<BlankEnv>, made: Made): void => {
 /** Puts the console's routes on a server. */
 export const consoleRoutes = (doors: ConsoleDoors): Hono<BlankEnv> => {
   const app = new Hono<BlankEnv>()
-  const made: Made = { doors, ask: createAsk(doors.querier, doors.clock), assets: loadAssets(doors.version) }
+  const made: Made = {
+    doors,
+    ask: createAsk(doors.querier, doors.clock),
+    assets: loadAssets(createBundle(doors.cacheDir, doors.version, doors.log)),
+  }
   app.onError(async (thrown, c) => {
     const error = asAppError(thrown)
     if (error.code === 'internal') doors.log.error({ err: thrown, path: c.req.path }, 'page failed')

@@ -22,7 +22,7 @@ const rail: readonly (readonly [heading: string, places: readonly Place[]])[] = 
       { key: 'decisions', path: '/decisions', name: 'Decisions', letter: 'd', icon: 'i-rollout' },
     ],
   ],
-  ['People', [{ key: 'oncall', path: '/oncall', name: 'On call', letter: 'o', icon: 'i-oncall' }]],
+  ['People', [{ key: 'oncall', path: '/on-call', name: 'On call', letter: 'o', icon: 'i-oncall' }]],
   [
     'Data',
     [
@@ -129,7 +129,7 @@ const headOf = ({ page, title, picture, assets, scripts }: Frame): Html => html`
 <link rel="icon" href="data:image/svg+xml,${favicon(picture.firing.some((a) => a.state === 'crit'))}">
 <script>${raw(themeScript)}</script>
 <link rel="stylesheet" href="${assets}/airboss.css">
-<script type="module" src="${assets}/app.ts"></script>
+<script type="module" src="${assets}/app.js"></script>
 ${scripts.map((name) => html`<script type="module" src="${assets}/${name}"></script>`)}
 ${page === 'explore' ? '' : html`<noscript><meta http-equiv="refresh" content="30"></noscript>`}
 </head>`

@@ -58,6 +58,15 @@ const policySchema = z.strictObject({
   steps: z.array(stepSchema).min(1, 'a policy needs at least one step'),
 })
 
+/** Who guesses it can acknowledge anything. One that stands in a file may not be there yet. */
+const longEnough = (secret: Secret): boolean => {
+  try {
+    return secret.reveal().length >= 16
+  } catch {
+    return true
+  }
+}
+
 /** Schema of `oncall:`. `secret` reads text, `{ env }` and `{ file }`. Users that a step names must exist. */
 export const oncallSchema = (secret: z.ZodType<Secret>) =>
   z
@@ -77,6 +86,12 @@ export const oncallSchema = (secret: z.ZodType<Secret>) =>
       ack_expiry: durationSchema.default(duration(86_400_000)),
     })
     .superRefine((c, ctx) => {
+      if (c.ack_secret !== undefined && !longEnough(c.ack_secret))
+        ctx.addIssue({
+          code: 'custom',
+          message: 'has fewer than 16 characters; make one with: openssl rand -hex 32, or leave it out',
+          path: ['ack_secret'],
+        })
       for (const [name, policy] of Object.entries(c.policies))
         for (const [i, step] of policy.steps.entries())
           for (const [j, user] of step.users.entries())
@@ -117,4 +132,3 @@ export const oncallKind: ChannelKind = {
   schema: () => oncallReceiverSchema,
   sendResolved: true,
 }
-export type OncallReceiverConfig = z.output<typeof oncallReceiverSchema>

@@ -158,6 +158,7 @@ test.each([
     /not both/,
   ],
   ['userz: {}', /unknown key/],
+  ['users: {}\nack_secret: short', /airboss\.yaml:2: ack_secret: has fewer than 16 characters/],
 ])('configuration %s is refused', (text, why) => expect(() => read(text)).toThrow(why))
 
 describe('the room', () => {

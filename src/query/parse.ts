@@ -2,6 +2,7 @@
 import { parser } from '@prometheus-io/lezer-promql'
 import { AppError } from '../lib/errors.ts'
 import { comparisons, type Expr, type Matching, setOperators } from './ast.ts'
+import { readString } from './literal.ts'
 import { type Child, fail, type Node, number, parts, type Source, signed, textOf } from './nodes.ts'
 import { aggregate, call, selector, string } from './operands.ts'
 import { parseError } from './place.ts'
@@ -201,29 +202,52 @@ const build = (source: Source, node: Node): Expr => {
   }
 }
 
-/** What the grammar could not read, in words. */
+/** How deep a tree may be where the grammar still reads what it should; it gives up somewhat later, at no place that says so. */
+const deepestTree = 400
+
+const depthOf = (tree: Node): number => {
+  const cursor = tree.cursor()
+  let depth = 0
+  let most = 0
+  for (;;) {
+    if (cursor.firstChild()) most = Math.max(most, ++depth)
+    else {
+      while (!cursor.nextSibling()) {
+        if (!cursor.parent()) return most
+        depth--
+      }
+    }
+  }
+}
+
+/** What stands where the grammar could read no further, in words. */
+const explainAt = (text: string, at: number): AppError => {
+  const name = /([a-zA-Z_:][a-zA-Z0-9_:]*)\s*$/.exec(text.slice(0, at))
+  if (text[at] === '(' && name && !signatures.has(name[1]!)) {
+    const why = refused.get(name[1]!)
+    const message = why
+      ? `function ${name[1]} ${why}`
+      : `unknown function with name ${JSON.stringify(name[1])}`
+    return parseError(text, name.index, message)
+  }
+  const rest = text.slice(at).trimStart()
+  if (rest === '') return parseError(text, text.trimEnd().length, 'unexpected end of input')
+  const token = /^([a-zA-Z_:][a-zA-Z0-9_:]*|[0-9.]+[a-zA-Z]*|.)/su.exec(rest)?.[0] ?? ''
+  return parseError(text, text.length - rest.length, `unexpected ${JSON.stringify(token)}`)
+}
+
 const explain = (text: string, tree: Node): AppError => {
   const cursor = tree.cursor()
+  let errorAt = -1
   do {
-    if (!cursor.type.isError) continue
-    const at = cursor.from
-    const name = /([a-zA-Z_:][a-zA-Z0-9_:]*)\s*$/.exec(text.slice(0, at))
-    if (text[at] === '(' && name && !signatures.has(name[1]!)) {
-      const why = refused.get(name[1]!)
-      return parseError(
-        text,
-        name.index,
-        why ? `function ${name[1]} ${why}` : `unknown function with name ${JSON.stringify(name[1])}`,
-      )
-    }
-    const rest = text.slice(at).trimStart()
-    if (rest === '') return parseError(text, text.trimEnd().length, 'unexpected end of input')
-    if (/^["'`]/.test(rest) && cursor.to > at + 1)
-      return parseError(text, at, `unexpected string ${rest.slice(0, 40)}`)
-    const token = /^([a-zA-Z_:][a-zA-Z0-9_:]*|[0-9.]+[a-zA-Z]*|.)/s.exec(rest)?.[0] ?? ''
-    return parseError(text, text.length - rest.length, `unexpected ${JSON.stringify(token)}`)
+    if (cursor.type.isError && errorAt < 0) errorAt = cursor.from
+    if (cursor.name !== 'StringLiteral') continue
+    const read = readString(text.slice(cursor.from, cursor.to))
+    if ('wrong' in read) return parseError(text, cursor.from, read.wrong)
   } while (cursor.next())
-  return parseError(text, 0, 'cannot be read')
+  if (depthOf(tree) > deepestTree)
+    return parseError(text, errorAt, 'expression is nested too deeply or too long; split it up')
+  return explainAt(text, errorAt)
 }
 
 const hasError = (tree: Node): boolean => {

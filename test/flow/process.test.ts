@@ -1,11 +1,14 @@
 // Stories of the real process: it is killed, stalled, misconfigured and started again; nothing acknowledged is lost, and pages go out.
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { type Product, type ProductOptions, runProduct, startProduct } from '../kit/product.ts'
 import { tempDir } from '../kit/temp-dir.ts'
 import { until } from '../kit/until.ts'
 import { startWebhookSink, type WebhookSink } from '../kit/webhook-sink.ts'
+
+// Real processes on a busy machine.
+vi.setConfig({ testTimeout: 120_000 })
 
 const cleanups: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -71,7 +74,7 @@ route: { receiver: people, group_by: [alertname], group_wait: 0s, group_interval
 receivers: [{ name: people, oncall_configs: [{ policy: day }] }]
 `,
 })
-/** The signed link of a page, on the address that the product has now. */
+/** The signed link of a page, on the address that the product has after another start. */
 const ackPath = (url: string): string => new URL(url).pathname
 
 it('leaves nothing behind when its main process alone is killed, and has the data when it starts again', async () => {
@@ -136,10 +139,11 @@ it('pages within seconds while the engine is stopped, and takes an acknowledgeme
   expect(page.body.ack_url).toContain('/oncall/ack/')
 
   // Looking does not acknowledge; the button does.
-  const link = ackPath(page.body.ack_url)
-  expect(await (await product.fetch(link)).text()).toContain('Nobody has acknowledged it yet')
+  const link: string = page.body.ack_url
+  expect(link).toMatch(`${product.http}/oncall/ack/`)
+  expect(await (await fetch(link)).text()).toContain('Nobody has acknowledged it yet')
   const asked = Date.now()
-  const answer = await product.fetch(link, { method: 'POST' })
+  const answer = await fetch(link, { method: 'POST' })
   expect(answer.status).toBe(200)
   expect(await answer.text()).toContain('Acknowledged by user:mara')
   expect(Date.now() - asked).toBeLessThan(2000)
@@ -147,7 +151,7 @@ it('pages within seconds while the engine is stopped, and takes an acknowledgeme
   // The second step would have come after eight seconds.
   await new Promise((done) => setTimeout(done, Math.max(0, page.at + 9500 - Date.now())))
   expect(phone.got.filter((g) => g.path === '/jo')).toEqual([])
-}, 60_000)
+})
 
 it('goes through the steps over a kill -9, once each, until somebody acknowledges; then it is quiet', async () => {
   const phone = await sink()
@@ -193,7 +197,7 @@ it('goes through the steps over a kill -9, once each, until somebody acknowledge
       .map((g) => g.path)
       .sort(),
   ).toEqual(['/jo', '/mara'])
-}, 90_000)
+})
 
 it('keeps the running configuration when the new one is broken, and says where and how to mend it', async () => {
   const hook = await sink()
@@ -249,7 +253,7 @@ it('keeps the running configuration when the new one is broken, and says where a
     5000,
   )
   expect(await last()).toMatchObject({ ok: true, why: '' })
-}, 60_000)
+})
 
 it('does not start on a broken configuration: it exits 2 and says where and how to mend it', async () => {
   const dir = tempDir()
@@ -263,6 +267,24 @@ it('does not start on a broken configuration: it exits 2 and says where and how 
   expect(existsSync(join(dir, 'data'))).toBe(false)
   const check = await runProduct(['check', '--config', config])
   expect(check).toMatchObject({ code: 2, err: began.err })
+})
+
+it('says so when its address is taken, and leaves nothing behind', async () => {
+  const product = await start({ files: { 'airboss.yaml': quiet } })
+  const free = ['--otlp-http', '--otlp-grpc', '--clickhouse'].flatMap((f) => [f, '127.0.0.1:0'])
+  const listen = new URL(product.http).host
+  const second = await runProduct([
+    'serve',
+    '--data',
+    join(product.dir, 'other'),
+    '--listen',
+    listen,
+    ...free,
+  ])
+  expect(second.code).toBe(1)
+  expect(second.err).toContain(
+    `http: cannot listen on ${listen}: EADDRINUSE; choose another address or stop what holds it`,
+  )
 })
 
 it('takes no data directory that another one has', async () => {
@@ -322,4 +344,4 @@ receivers:
   const ended = Date.now()
   await until('the resolution', () => got('/fine', 'resolved'), 15_000)
   expect(Date.now() - ended).toBeLessThan(8000)
-}, 60_000)
+})

@@ -1,10 +1,6 @@
 // Explore's form: the editor in place of the plain field once it has come, Shift+Enter runs, a new step runs at once.
 import { one } from './dom.ts'
 
-interface Editor {
-  mount(area: HTMLTextAreaElement, run: () => void): void
-}
-
 const form = one<HTMLFormElement>('[data-explore]')
 const area = one<HTMLTextAreaElement>('#q')
 if (form && area) {
@@ -22,9 +18,8 @@ if (form && area) {
     const answer = one('.answer', form)
     if (answer) setTimeout(() => answer.replaceChildren('Asking…'), 400)
   })
-  const bundle = new URL('./editor.js', import.meta.url).href
-  import(bundle).then(
-    (editor: Editor) => editor.mount(area, run),
+  import('./editor.ts').then(
+    (editor) => editor.mount(area, run),
     // The plain field does the same, without colours and completion.
     () => area.setAttribute('data-plain', ''),
   )

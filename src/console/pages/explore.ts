@@ -159,7 +159,7 @@ export const explorePage: Page = {
   key: 'explore',
   path: '/explore',
   title: 'Explore',
-  scripts: ['plot.ts', 'explore.ts'],
+  scripts: ['plot.js', 'explore.js'],
   pieces: () => [],
   layout: (_piece, context) => body(context) as unknown as Html,
 }

@@ -228,7 +228,7 @@ export const changesPanel = ({ doors, picture }: PageContext): Html => {
     'Rollouts and scaling',
     html`<ul class="decisions">${rollouts.map(
       (r) =>
-        html`<li class="decision">${state(phases[r.phase], '')}<div><p><b>${r.agent} ${r.version}</b> ${phaseWords[r.phase]} against ${r.baseline}</p><p class="note">${r.reason || 'Not looked at yet.'}</p>${r.lookedAt ? html`<p class="foot-note">looked ${time(r.lookedAt, picture.now)}</p>` : ''}</div></li>`,
+        html`<li class="decision">${state(phases[r.phase], '')}<div><p><b>${r.agent} ${r.version}</b> ${phaseWords[r.phase]} against ${r.baseline}</p><p class="note">${r.reason || (r.phase === 'watching' ? 'Not looked at yet.' : '')}</p>${r.lookedAt ? html`<p class="foot-note">looked ${time(r.lookedAt, picture.now)}</p>` : ''}</div></li>`,
     )}${scalers.map(
       (s) =>
         html`<li class="decision">${state(s.status === 'held' ? 'held' : s.status === 'waiting' ? 'stale' : s.status === 'scaling' ? 'pending' : 'ok', '')}<div><p><b>${s.agent}</b> ${s.current === null ? 'unknown' : s.current}${s.desired !== null && s.desired !== s.current ? html` → ${s.desired}` : ''} of ${s.min} to ${s.max} replicas</p><p class="note">${s.reason}</p>${s.checkedAt ? html`<p class="foot-note">looked ${time(s.checkedAt, picture.now)}</p>` : ''}</div></li>`,

@@ -1,7 +1,9 @@
 // Now: is something wrong, who has it, what has Airboss done about it, what does it cost, can I trust the data?
 import { html } from 'hono/html'
+import type { Escalation } from '../../model/ports/on-call.ts'
 import type { Page, PageContext } from '../pages.ts'
-import { empty, face, type Html, link, panel, state, time } from '../parts.ts'
+import { empty, face, type Html, icon, link, panel, state, time } from '../parts.ts'
+import type { Picture } from '../picture.ts'
 import { alertRow } from './alert-list.ts'
 import { decisionItem } from './decision-list.ts'
 import { changesPanel, costPanel, fleetPanel } from './now-fleet.ts'
@@ -34,8 +36,36 @@ const alertsPanel = ({ picture: p }: PageContext): Html => {
   )
 }
 
+interface Paged {
+  readonly e: Escalation
+  readonly page: Escalation['pages'][number]
+}
+
+/** Each person once, with the newest page; the unanswered first. */
+const latestPages = (open: readonly Escalation[]): Paged[] => {
+  const latest = new Map<string, Paged>()
+  for (const e of open)
+    for (const page of e.pages) {
+      const known = latest.get(page.user)
+      if (page.about === 'firing' && (!known || page.at > known.page.at)) latest.set(page.user, { e, page })
+    }
+  const answered = ({ e }: Paged): number => (e.status === 'open' ? 0 : 1)
+  return [...latest.values()].sort((a, b) => answered(a) - answered(b) || b.page.at - a.page.at).slice(0, 4)
+}
+
+const answerOf = (e: Escalation, page: Paged['page'], p: Picture): Html => {
+  if (e.acknowledgedBy === page.user) return state('ok', 'has it')
+  if (page.state === 'failed') return state('crit', `could not be reached: ${page.why}`)
+  if (e.status === 'open')
+    return html`<span class="state warn">${icon('s-warn', '')}<span>no answer for ${time(page.at, p.now, 'age')}</span></span>`
+  return html`<span class="state ok">${icon('s-ok', '')}<span>paged ${time(page.at, p.now)}</span></span>`
+}
+
+const personRow = (e: Escalation, page: Paged['page'], p: Picture): Html =>
+  html`<li>${face(page.user)}<div><b>${page.user}</b> <span class="role">step ${page.step} of ${e.policy}</span>${answerOf(e, page, p)}</div></li>`
+
 const oncallPanel = ({ picture: p }: PageContext): Html => {
-  const more = link('/oncall', 'On call')
+  const more = link('/on-call', 'On call')
   if (p.escalations.length === 0)
     return panel(
       'people',
@@ -43,21 +73,7 @@ const oncallPanel = ({ picture: p }: PageContext): Html => {
       empty('Nobody is being paged.', 'An escalation begins when an alert reaches an on-call receiver.'),
       { more },
     )
-  const people = p.escalations.slice(0, 3).flatMap((e) =>
-    e.pages
-      .filter((page) => page.about === 'firing')
-      .slice(-3)
-      .map((page) => {
-        const mine = e.acknowledgedBy === page.user
-        return html`<li>${face(page.user)}<div><b>${page.user}</b> <span class="role">step ${page.step} of ${e.policy}</span>${
-          mine
-            ? state('ok', 'has it')
-            : e.status === 'open'
-              ? html`<span class="state ${page.state === 'failed' ? 'crit' : 'warn'}">${page.state === 'failed' ? `could not be reached: ${page.why}` : html`no answer for ${time(page.at, p.now, 'age')}`}</span>`
-              : html`<span class="state ok">paged ${time(page.at, p.now)}</span>`
-        }</div></li>`
-      }),
-  )
+  const people = latestPages(p.escalations).map(({ e, page }) => personRow(e, page, p))
   const next = p.escalations.find((e) => e.nextAt !== null && e.nextAt > p.now)
   return panel(
     'people',

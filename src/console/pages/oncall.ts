@@ -23,7 +23,7 @@ const pages = (e: Escalation, p: Picture): Html =>
   )}</ul>`
 
 const action = (to: string, id: string, text: string, cls = ''): Html =>
-  html`<form method="post" action="/console/${to}"><input type="hidden" name="id" value="${id}"><input type="hidden" name="back" value="/oncall"><button class="button ${cls}">${text}</button></form>`
+  html`<form method="post" action="/console/${to}"><input type="hidden" name="id" value="${id}"><input type="hidden" name="back" value="/on-call"><button class="button ${cls}">${text}</button></form>`
 
 const shapes: Readonly<Record<Escalation['status'], State>> = {
   open: 'crit',
@@ -71,7 +71,7 @@ const endedPanel = ({ doors, picture: p }: PageContext): Html => {
 
 export const oncallPage: Page = {
   key: 'oncall',
-  path: '/oncall',
+  path: '/on-call',
   title: 'On call',
   scripts: [],
   pieces: (c) => [

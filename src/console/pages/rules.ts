@@ -23,7 +23,7 @@ const stateOf = (r: Rule): { shape: State; word: string } => {
 
 const ruleRow = (r: Rule, p: Picture): Html => {
   const { shape, word } = stateOf(r)
-  return html`<tr><th scope="row"><b>${r.name}</b><span class="note">${r.type === 'alerting' ? `alert${r.for > 0 ? `, for ${length(r.for)}` : ''}` : 'recorded series'}</span></th>
+  return html`<tr><th scope="row" class="rule"><b>${r.name}</b><span class="note">${r.type === 'alerting' ? `alert${r.for > 0 ? `, for ${length(r.for)}` : ''}` : 'recorded series'}</span></th>
 <td>${state(shape, word)}</td>
 <td class="expr"><a href="/explore?expr=${encodeURIComponent(r.query)}&amp;range=1h"><code>${r.query}</code></a>${r.lastError ? html`<span class="why">${r.lastError}</span>` : ''}</td>
 <td class="r num wide-only">${r.lastEvaluationAt === null ? unknown : time(r.lastEvaluationAt, p.now)}</td>

@@ -35,16 +35,18 @@ export const decodeWriteRequest = (
   builder: BatchBuilder,
   known: ByteCache<SeriesRef>,
 ): NotStored => {
-  const decoder = new Decoder(body, builder, known)
-  decoder.run()
+  const decoder = new WriteRequestDecoder(body, builder, known)
+  decoder.run(Number.POSITIVE_INFINITY)
   return decoder
 }
 
-class Decoder implements NotStored {
+/** The same in pieces: what is slow is to meet series for the first time. */
+export class WriteRequestDecoder implements NotStored {
   readonly #r: WireReader
   readonly #builder: BatchBuilder
   readonly #known: ByteCache<SeriesRef>
   #checked = false
+  #met = 0
   exemplars = 0
   histograms = 0
 
@@ -54,14 +56,18 @@ class Decoder implements NotStored {
     this.#known = known
   }
 
-  run(): void {
+  /** Goes on until `most` new label sets were met, or to the end; true when it is done. */
+  run(most: number): boolean {
     const r = this.#r
+    const stop = this.#met + most
     while (r.at < r.end) {
+      if (this.#met >= stop) return false
       const tag = r.tag()
       if (tag === 10) this.#series(r.open(r.end))
       else if (tag === 26) this.#metadata(r.open(r.end))
       else r.skip(tag, r.end)
     }
+    return true
   }
 
   #series(stop: number): void {
@@ -84,6 +90,7 @@ class Decoder implements NotStored {
   #meet(from: number, end: number, stop: number): SeriesRef {
     const r = this.#r
     const builder = this.#builder
+    this.#met++
     const labels = readLabels(r, from, end)
     r.at = end
     const times = readTimes(r, stop)

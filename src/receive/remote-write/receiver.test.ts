@@ -254,3 +254,27 @@ describe('mutated requests', () => {
     }
   })
 })
+
+it('lets others have their turn while it meets many series, and takes every one', async () => {
+  const { post, batches } = rig({ maxSeries: 20_000, maxBytes: 8 << 20 })
+  const parts = Array.from({ length: 12_000 }, (_, i) =>
+    series(
+      [
+        ['__name__', 'm'],
+        ['i', String(i)],
+      ],
+      sample(i, nowAt),
+    ),
+  )
+  let turns = 0
+  const count = (): void => {
+    turns++
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  expect((await post(...parts)).status).toBe(204)
+  clearImmediate(next)
+  expect(turns).toBeGreaterThanOrEqual(2)
+  expect(batches.map((b) => b.ref.length)).toEqual([12_000])
+  expect(new Set(batches[0]!.ref).size).toBe(12_000)
+})

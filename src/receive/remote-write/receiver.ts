@@ -1,5 +1,5 @@
 // Prometheus remote write 1.0 over HTTP: checks the envelope, decodes, waits for the disk, answers as the specification says.
-import type { Clock } from '../../lib/clock.ts'
+import { breathe, type Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import { createInFlight, type InFlight } from '../../lib/in-flight.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -14,7 +14,7 @@ import { failureOf, mediaType, textAnswer } from '../answers.ts'
 import { ByteCache } from '../byte-cache.ts'
 import { receiveMetrics } from '../receive-metrics.ts'
 import { ToldMetadata, trimmed } from '../told-metadata.ts'
-import { decodeWriteRequest } from './decode.ts'
+import { WriteRequestDecoder } from './decode.ts'
 
 interface RemoteWriteDeps {
   readonly table: SeriesTable
@@ -28,6 +28,9 @@ interface RemoteWriteDeps {
   /** Bytes of requests, compressed and not, worked on at once; share one with the other receivers. Four times `maxBytes` by default. */
   readonly inFlight?: InFlight
 }
+
+/** Series met for the first time before others have their turn: a few tens of milliseconds. */
+const newAtOnce = 5000
 
 /** `POST /api/v1/write`. 204 when everything is on disk; 400 naming what was refused while the rest was kept. */
 export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
@@ -55,7 +58,8 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
         clock.now(),
         Math.max(64, Math.ceil(body.length / bytesEach)),
       )
-      const left = decodeWriteRequest(body, builder, known)
+      const left = new WriteRequestDecoder(body, builder, known)
+      while (!left.run(newAtOnce)) await breathe()
       const samples = builder.length
       // A little less than it was, so that a request like the last one does not grow its columns.
       if (samples > 0) bytesEach = Math.max(leastEach, (body.length / samples) * 0.95)
