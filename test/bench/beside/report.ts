@@ -66,5 +66,9 @@ ${prometheusConfig}\`\`\`
 Half of Prometheus's CPU for taking samples in, and a fifth of its time for an instant \`sum by (rate)\` over 10k series. Both are held by this page: a change that
 makes either worse says so in its message.
 
+What is dear still: requests of many samples a series (the engine's insert and its merges cost as much as Prometheus's whole path), ranges older than the
+head's window (each read is a statement in the engine: about 5 ms of CPU), start time and memory (two processes, one of them ClickHouse). A longer
+\`storage.head.window\` keeps wider ranges in memory.
+
 Smaller benches of single rooms: \`node test/bench/head.ts\`, \`query.ts\`, \`receive.ts\`, \`scrape.ts\`, \`store.ts\`.
 `
