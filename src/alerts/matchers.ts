@@ -1,54 +1,26 @@
 // Reads and prints matchers as Alertmanager writes them, in its UTF-8 form and in its classic one.
 import { AppError, messageOf } from '../lib/errors.ts'
+import { readGoString } from '../lib/go-string.ts'
 import { type Matcher, type MatchOp, valueTest } from '../model/matcher.ts'
 
 /** `utf8-first` is Alertmanager's default: UTF-8, then classic where that fails or means something else. */
 export type MatcherMode = 'utf8' | 'classic' | 'utf8-first'
 
 const reserved = /[\s{}!=~,\\"'`]/
-const escapes: Readonly<Record<string, string>> = {
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-  '\\': '\\',
-  '"': '"',
-}
-
 const bad = (text: string, why: string): AppError =>
   new AppError('bad_data', `matcher ${JSON.stringify(text)}: ${why}`)
 
 /** A Go string in double quotes that starts at `from`; gives its value and the place after it. */
 const quoted = (text: string, from: number): { value: string; end: number } => {
-  let value = ''
-  for (let i = from + 1; i < text.length; ) {
-    const c = text[i]!
-    if (c === '"') return { value, end: i + 1 }
-    if (c === '\n') throw bad(text, 'a quoted value may not hold a line break; write \\n')
-    if (c !== '\\') {
-      value += c
-      i++
-      continue
-    }
-    const rest = text.slice(i + 1)
-    const hex = /^(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(rest)
-    const simple = escapes[rest[0] ?? '']
-    if (hex) {
-      const code = hex[4]
-        ? Number.parseInt(hex[4], 8)
-        : Number.parseInt(hex[1] ?? hex[2] ?? hex[3] ?? '0', 16)
-      if (code > 0x10ffff) throw bad(text, `\\${hex[0]} is no character`)
-      value += String.fromCodePoint(code)
-      i += 1 + hex[0].length
-    } else if (simple !== undefined) {
-      value += simple
-      i += 2
-    } else throw bad(text, `unknown escape \\${rest[0] ?? ''} at ${i + 1}`)
+  let end = from + 1
+  while (end < text.length && text[end] !== '"') {
+    if (text[end] === '\n') throw bad(text, 'a quoted value may not hold a line break; write \\n')
+    end += text[end] === '\\' ? 2 : 1
   }
-  throw bad(text, `the quote opened at ${from + 1} is not closed`)
+  if (end >= text.length) throw bad(text, `the quote opened at ${from + 1} is not closed`)
+  const read = readGoString(text.slice(from, end + 1))
+  if ('wrong' in read) throw bad(text, `${read.wrong} at ${from + read.at + 1}`)
+  return { value: read.value, end: end + 1 }
 }
 
 const token = (text: string, from: number, what: string): { value: string; end: number } => {

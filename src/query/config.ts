@@ -20,4 +20,3 @@ export const queryConfig = z.strictObject({
   /** Queries evaluated at a time; more wait their turn. */
   max_concurrency: count(10_000).default(20),
 })
-export type QueryConfig = z.output<typeof queryConfig>

@@ -23,7 +23,6 @@ export interface Windows {
   readonly grid: Grid
 }
 
-export const endOf = (grid: Grid): number => grid.startAt + grid.step * (grid.count - 1)
 export const single = (grid: Grid): Grid => ({ startAt: grid.startAt, step: 0, count: 1 })
 
 const anchorAt = (anchor: Anchor, ends: Ends): number =>

@@ -1,16 +1,16 @@
 // Selectors, calls and aggregations: the operands of an expression.
 
 import { AppError } from '../lib/errors.ts'
+import { readGoString } from '../lib/go-string.ts'
 import { metricName } from '../model/labels.ts'
 import type { Matcher, MatchOp } from '../model/matcher.ts'
 import { valueTest } from '../model/matcher.ts'
 import { type Expr, paramTypes, type SelectorNode } from './ast.ts'
-import { readString } from './literal.ts'
 import { type Child, fail, type Node, parts, type Source, textOf } from './nodes.ts'
 import { refused, signatures } from './signatures.ts'
 
 export const string = (source: Source, node: Node): { value: string } => {
-  const read = readString(textOf(source, node))
+  const read = readGoString(textOf(source, node))
   if ('wrong' in read) throw fail(source, node.from, read.wrong)
   return read
 }

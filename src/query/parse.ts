@@ -1,8 +1,8 @@
 // PromQL text becomes the typed tree: the official grammar reads it, precedence is settled here, what we do not evaluate is refused by name.
 import { parser } from '@prometheus-io/lezer-promql'
 import { AppError } from '../lib/errors.ts'
+import { readGoString } from '../lib/go-string.ts'
 import { comparisons, type Expr, type Matching, setOperators } from './ast.ts'
-import { readString } from './literal.ts'
 import { type Child, fail, type Node, number, parts, type Source, signed, textOf } from './nodes.ts'
 import { aggregate, call, selector, string } from './operands.ts'
 import { parseError } from './place.ts'
@@ -242,7 +242,7 @@ const explain = (text: string, tree: Node): AppError => {
   do {
     if (cursor.type.isError && errorAt < 0) errorAt = cursor.from
     if (cursor.name !== 'StringLiteral') continue
-    const read = readString(text.slice(cursor.from, cursor.to))
+    const read = readGoString(text.slice(cursor.from, cursor.to))
     if ('wrong' in read) return parseError(text, cursor.from, read.wrong)
   } while (cursor.next())
   if (depthOf(tree) > deepestTree)

@@ -11,6 +11,7 @@ import type { Ledger } from '../model/ports/ledger.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
+import type { ScaleView } from '../model/views.ts'
 import { type Combined, combine, type Measured, type Proposal, propose } from './compare.ts'
 import type { Autoscaler } from './config.ts'
 import { type Allowed, type Change, decide, type Run, recentChanges, remember } from './policy.ts'
@@ -28,22 +29,8 @@ interface ScalerDeps {
   readonly metrics: Metrics
 }
 
-/** One autoscaler as lists show it. */
-export interface ScalerState {
-  readonly name: string
-  readonly agent: string
-  readonly min: number
-  readonly max: number
-  /** Null when it could not be told. */
-  readonly current: number | null
-  readonly desired: number | null
-  readonly reason: string
-  readonly status: 'steady' | 'scaling' | 'held' | 'waiting'
-  readonly checkedAt: Instant | null
-}
-
 export interface Scaler extends Service {
-  list(): readonly ScalerState[]
+  list(): readonly ScaleView[]
   /** Evaluates one autoscaler at a moment, as the timer does. */
   evaluate(name: string, now: Instant): Promise<void>
 }
@@ -63,7 +50,7 @@ interface Watched {
   readonly config: Autoscaler
   readonly name: string
   memory: Memory
-  state: ScalerState
+  state: ScaleView
 }
 
 const kind = 'autoscale'
@@ -99,7 +86,7 @@ class Autoscalers implements Scaler {
     for (const config of deps.config) {
       const name = config.name ?? config.agent
       const { agent, min_replicas: min, max_replicas: max } = config
-      const state: ScalerState = {
+      const state: ScaleView = {
         name,
         agent,
         min,
@@ -137,7 +124,7 @@ class Autoscalers implements Scaler {
     await Promise.all(this.#busy)
   }
 
-  list(): readonly ScalerState[] {
+  list(): readonly ScaleView[] {
     return [...this.#watched.values()].map((w) => w.state)
   }
 

@@ -117,11 +117,20 @@ const run = async (): Promise<void> => {
   }
 }
 
+// What was started runs in sessions of its own and would not hear a Ctrl-C.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    void stop(running).finally(() => {
+      rmSync(dir, { recursive: true, force: true })
+      process.exit(130)
+    })
+  })
+
 const begunAt = performance.now()
 try {
   await run()
   say(`took ${((performance.now() - begunAt) / 1000).toFixed(0)} s`)
-  const text = page(rows, version)
+  const text = page(rows, version, quick)
   console.log(text)
   if (options.write) writeFileSync(fileURLToPath(new URL('../../docs/performance.md', import.meta.url)), text)
 } finally {

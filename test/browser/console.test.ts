@@ -184,6 +184,12 @@ describe('every page', () => {
 
 describe('explore', () => {
   it('draws the plot, in the metric’s own unit, and no label becomes markup', async () => {
+    // The plot's last step must lie behind the first sample.
+    await until(
+      'a past to draw',
+      async () => (await product.query('heat_celsius offset 10s')).length === 2,
+      20_000,
+    )
     const page = await open(query)
     await page.locator('.canvas.drawn canvas').waitFor()
     expect(await page.locator('table.series').innerText()).toContain('°C')

@@ -1,10 +1,11 @@
 // Runs load/eval scripts in promqltest's language against a querier.
 import { messageOf } from '../../src/lib/errors.ts'
+import { readGoString } from '../../src/lib/go-string.ts'
 import { duration, instant, parseDuration } from '../../src/lib/time.ts'
 import { type Labels, labelsKey, labelsOf, printLabels } from '../../src/model/labels.ts'
 import type { Querier } from '../../src/model/ports/querier.ts'
 import type { Answer, Value } from '../../src/model/result.ts'
-import { readNumber, readString } from '../../src/query/literal.ts'
+import { readNumber } from '../../src/query/literal.ts'
 import type { Sample } from './memory-reader.ts'
 
 export interface ScriptStore {
@@ -132,7 +133,7 @@ const expectation = (into: Expectations, line: string): void => {
 }
 
 const quoted = (raw: string): string => {
-  const read = readString(raw)
+  const read = readGoString(raw)
   if ('wrong' in read) throw new Error(read.wrong)
   return read.value
 }

@@ -133,7 +133,8 @@ test('one that hangs is cut off at its timeout and delays nobody; one that fails
   const ups = (address: string) =>
     sink.samples().filter((s) => s.series === `up{instance="${address}", job="j"}`)
   await until(() => ups(hanging).length >= 3)
-  expect(ups(good).length).toBeGreaterThanOrEqual(3)
+  // Both loops have the same interval; where in it each begins is its own, so they may be one apart.
+  expect(ups(good).length).toBeGreaterThanOrEqual(ups(hanging).length - 1)
   expect(ups(good).map((s) => s.value)).not.toContain(0)
   expect(ups(hanging).map((s) => s.value)).not.toContain(1)
   const gaps = ups(good)

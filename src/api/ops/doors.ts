@@ -5,6 +5,7 @@ import type { Action, Decision } from '../../model/decision.ts'
 import type { Deployment } from '../../model/deployment.ts'
 import type { Authorizer } from '../../model/ports/authorizer.ts'
 import type { LedgerVersion } from '../../model/ports/ledger.ts'
+import type { ScaleView } from '../../model/views.ts'
 
 export interface DeclaredDeployment {
   readonly id: string
@@ -70,18 +71,6 @@ export interface ShownRollout {
 export interface RolloutsDoor {
   list(): readonly ShownRollout[]
   restart(agent: string, version: string, by: Actor, why: string): Promise<void>
-}
-
-export interface ShownAutoscaler {
-  readonly name: string
-  readonly agent: string
-  readonly min: number
-  readonly max: number
-  readonly current: number | null
-  readonly desired: number | null
-  readonly reason: string
-  readonly status: string
-  readonly checkedAt: Instant | null
 }
 
 export interface ShownBudget {
@@ -162,7 +151,7 @@ export interface OpsDoors {
   readonly authorizer: Authorizer
   readonly fleet: FleetDoor
   readonly rollouts: RolloutsDoor
-  readonly autoscalers: () => readonly ShownAutoscaler[]
+  readonly autoscalers: () => readonly ScaleView[]
   readonly budgets: () => readonly ShownBudget[]
   readonly decisions: DecisionsDoor
   readonly ledger: LedgerDoor

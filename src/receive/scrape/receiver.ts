@@ -10,6 +10,7 @@ import type { Counter, Metrics } from '../../model/ports/metrics.ts'
 import type { Service } from '../../model/ports/service.ts'
 import type { Sink } from '../../model/ports/sink.ts'
 import type { SeriesTable } from '../../model/series.ts'
+import type { TargetView } from '../../model/views.ts'
 import type { ScrapeConfig } from './config.ts'
 import { type DecodeCounts, ScrapeDecoder } from './decode.ts'
 import { fetchTarget } from './fetch.ts'
@@ -28,23 +29,8 @@ export interface ScraperDeps {
   readonly metrics: Metrics
 }
 
-/** A target as `/api/v1/targets` shows it. */
-export interface TargetState {
-  readonly discoveredLabels: Readonly<Record<string, string>>
-  readonly labels: Readonly<Record<string, string>>
-  readonly scrapePool: string
-  readonly scrapeUrl: string
-  readonly lastError: string
-  /** Null before the first scrape. */
-  readonly lastScrapeAt: Instant | null
-  readonly lastScrapeDuration: Duration
-  readonly health: 'up' | 'down' | 'unknown'
-  readonly scrapeInterval: Duration
-  readonly scrapeTimeout: Duration
-}
-
 export interface Scraper extends Service {
-  targets(): TargetState[]
+  targets(): TargetView[]
   /** Takes a new configuration: targets that stay the same keep their loop, gone ones are ended with stale markers. */
   apply(configs: readonly ScrapeConfig[], global?: ScrapeGlobal): Promise<void>
 }
@@ -74,7 +60,7 @@ class Loop {
   #lastError = ''
   #lastAt: Instant | null = null
   #took = 0 as Duration
-  #health: TargetState['health'] = 'unknown'
+  #health: TargetView['health'] = 'unknown'
 
   constructor(target: Target, deps: Shared) {
     this.target = target
@@ -178,7 +164,7 @@ class Loop {
     await this.#deps.sink.push(builder.build(), this.#deps.clock.timeout(pushTime))
   }
 
-  state(): TargetState {
+  state(): TargetView {
     const { target } = this
     return {
       discoveredLabels: target.discovered,

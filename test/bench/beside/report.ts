@@ -1,5 +1,5 @@
 // The table and the page `docs/performance.md`.
-import { arch, cpus, platform, release, totalmem } from 'node:os'
+import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os'
 import type { Row } from './measure.ts'
 import { airbossConfig, prometheusConfig } from './peers.ts'
 
@@ -28,14 +28,15 @@ const table = (rows: readonly Row[]): string =>
   ].join('\n')
 
 /** The whole page: figures, what they were taken on, how to take them again. */
-export const page = (rows: readonly Row[], version: string): string => `# Performance
+export const page = (rows: readonly Row[], version: string, quick: boolean): string => `# Performance
 
 Airboss as it is run (\`node src/main.ts serve\`, embedded engine and all) beside ${version} as Debian ships it, in one run on one
 machine, driven over HTTP with the same bytes. Ratios are Airboss / Prometheus. Lower is better but for samples/s.
 
 ${table(rows)}
 
-Taken ${new Date().toISOString().slice(0, 10)} on ${cpus().length} × ${cpus()[0]?.model.trim() ?? arch()}, ${(totalmem() / 2 ** 30).toFixed(0)} GB, ${platform()} ${release()}, Node ${process.versions.node}.
+Taken ${new Date().toISOString().slice(0, 10)} on ${cpus().length} × ${cpus()[0]?.model.trim() ?? arch()}, ${(totalmem() / 2 ** 30).toFixed(0)} GB, ${platform()} ${release()}, Node ${process.versions.node}${quick ? ', by the quick form (one round)' : ''}; load of
+the machine over the last minute at the end ${loadavg()[0]!.toFixed(1)}. Where the load is above the number of cores trust CPU, not times.
 
 ## How it is measured
 
@@ -64,6 +65,10 @@ ${prometheusConfig}\`\`\`
 
 Half of Prometheus's CPU for taking samples in, and a fifth of its time for an instant \`sum by (rate)\` over 10k series. Both are held by this page: a change that
 makes either worse says so in its message.
+
+What is dear still: requests of many samples a series (the engine's insert and its merges cost as much as Prometheus's whole path), ranges older than the
+head's window (each read is a statement in the engine: about 5 ms of CPU), start time and memory (two processes, one of them ClickHouse). A longer
+\`storage.head.window\` keeps wider ranges in memory.
 
 Smaller benches of single rooms: \`node test/bench/head.ts\`, \`query.ts\`, \`receive.ts\`, \`scrape.ts\`, \`store.ts\`.
 `
