@@ -41,7 +41,7 @@ export const canarySchema = z.strictObject({
       metrics: z.array(canaryMetricSchema).min(1).max(50),
       /** How often it is judged. */
       interval: span('30s').refine((d) => d >= 1000, 'at least 1s'),
-      /** The distance between points; 50 of them are needed before it is judged at all. */
+      /** The shortest distance between points: one counts only when a sample came since the one before. 50 a side are needed to judge. */
       step: span('5s').refine((d) => d >= 1000, 'at least 1s'),
       /** Left out of the comparison while the new version warms up. */
       warm_up: span('0s'),

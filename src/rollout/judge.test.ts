@@ -10,7 +10,7 @@ const metricOf = (more: object = {}) =>
     baseline: '1',
     analysis: { metrics: [{ name: 'latency', query: '$version', ...more }] },
   }).analysis.metrics[0]!
-const settings = { min_points: 50, confidence: 0.98 }
+const settings = { min_points: 50, confidence: 0.98, versions: { baseline: '4.2.7', canary: '4.3.0' } }
 let seed = 1
 const random = (): number => {
   seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
@@ -58,8 +58,12 @@ describe('one metric', () => {
   test('fewer than 50 points on either side say nothing', () => {
     const few = judgeMetric(metricOf(), old, noise(49, 500, 1), settings)
     expect(few).toMatchObject({ classification: 'nodata', bad: false })
-    expect(few.reason).toBe(
-      'latency cannot be judged: the baseline has 80 points and the canary 49, 50 a side are needed',
+    expect(few.reason).toBe('latency cannot be judged: 49 of 50 points for 4.3.0, 80 for 4.2.7: hold')
+    const fewer = judgeMetric(metricOf(), old.slice(0, 12), old.slice(0, 60), settings)
+    expect(fewer.reason).toBe('latency cannot be judged: 12 of 50 points for 4.2.7, 60 for 4.3.0: hold')
+    const both = judgeMetric(metricOf(), old.slice(0, 9), old.slice(0, 8), settings)
+    expect(both.reason).toBe(
+      'latency cannot be judged: 8 of 50 points for 4.3.0, 9 of 50 points for 4.2.7: hold',
     )
     const gone = judgeMetric(metricOf(), { missing: 'the baseline 1 has no data' }, old, settings)
     expect(gone).toMatchObject({ classification: 'nodata', reason: expect.stringContaining('has no data') })

@@ -25,6 +25,11 @@ export interface MetricJudgement {
   readonly reason: string
 }
 
+/** By what the sides are judged, and which versions they are. */
+export interface Terms extends Pick<Analysis, 'min_points' | 'confidence'> {
+  readonly versions: { readonly baseline: string; readonly canary: string }
+}
+
 export interface Judgement {
   readonly outcome: 'pass' | 'marginal' | 'fail' | 'nodata'
   /** 0 to 100. */
@@ -76,6 +81,18 @@ const nodata = (metric: CanaryMetric, points: MetricJudgement['points'], why: st
   reason: `${metric.name} cannot be judged: ${why}`,
 })
 
+/** `12 of 50 points for 4.3.0, 80 for 4.2.7: hold`; the side that lacks points first. */
+const lacking = (points: MetricJudgement['points'], { versions, min_points }: Terms): string => {
+  const sides = [
+    { n: points.canary, version: versions.canary },
+    { n: points.baseline, version: versions.baseline },
+  ].sort((a, b) => Number(a.n >= min_points) - Number(b.n >= min_points))
+  const said = sides.map(({ n, version }) =>
+    n < min_points ? `${n} of ${min_points} points for ${version}` : `${n} for ${version}`,
+  )
+  return `${said.join(', ')}: hold`
+}
+
 /** Whether the means differ by as much as is allowed, up (1) or down (−1). */
 const enough = (baseline: number, canary: number, allowed: number, direction: 1 | -1): boolean =>
   baseline === 0 ? canary !== 0 : (direction * (canary - baseline)) / Math.abs(baseline) >= allowed
@@ -88,7 +105,7 @@ export const judgeMetric = (
   metric: CanaryMetric,
   before: Side,
   after: Side,
-  settings: Pick<Analysis, 'min_points' | 'confidence'>,
+  settings: Terms,
 ): MetricJudgement => {
   const count = (side: Side): number => (side instanceof Float64Array ? side.length : 0)
   const missing = [before, after].flatMap((s) => ('missing' in s ? [s.missing] : []))
@@ -98,11 +115,7 @@ export const judgeMetric = (
   const canary = prepared(after, metric)
   const points = { baseline: baseline.length, canary: canary.length }
   if (Math.min(points.baseline, points.canary) < settings.min_points)
-    return nodata(
-      metric,
-      points,
-      `the baseline has ${points.baseline} points and the canary ${points.canary}, ${settings.min_points} a side are needed`,
-    )
+    return nodata(metric, points, lacking(points, settings))
   const means = { baseline: mean(baseline), canary: mean(canary) }
   const numbers = `${round(means.canary)} in the new version against ${round(means.baseline)} in the old`
   const known = { ...base(metric), points, ...means }
@@ -147,7 +160,7 @@ export const judgeSides = (
   metric: CanaryMetric,
   before: Side,
   after: Side,
-  settings: Pick<Analysis, 'min_points' | 'confidence'>,
+  settings: Terms,
   recent: number,
 ): MetricJudgement => {
   const whole = judgeMetric(metric, before, after, settings)

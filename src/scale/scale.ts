@@ -2,7 +2,7 @@
 import { type Clock, every } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
-import { formatDuration, type Instant } from '../lib/time.ts'
+import { formatDuration, type Instant, minute } from '../lib/time.ts'
 import { system } from '../model/actor.ts'
 import type { Decision } from '../model/decision.ts'
 import { isFresh } from '../model/freshness.ts'
@@ -41,6 +41,8 @@ interface Memory {
   readonly changes: readonly Change[]
   /** The count last decided for and not reached yet. */
   readonly asked: number | null
+  /** When it was asked for last; left out where no one kept it. */
+  readonly askedAt?: Instant
   readonly held: boolean
 }
 
@@ -52,6 +54,14 @@ interface Watched {
 }
 
 const kind = 'autoscale'
+const actionOf = (name: string, at: Instant): string => `scale:${name}:${at}:do`
+/**
+ * How long after an action failed for good, or was left too long, the same count is asked for again: seldom enough
+ * to leave others their share of the hourly limit.
+ */
+const pause = 5 * minute
+/** One that may be repeated is, every five minutes for a while; after this it was the last time. */
+const givenUp = 15 * minute
 const nothing: Memory = { runs: [], changes: [], asked: null, held: false }
 
 class Autoscalers implements Scaler {
@@ -198,7 +208,7 @@ class Autoscalers implements Scaler {
     now: Instant,
   ): Promise<void> {
     w.state = { ...w.state, current, desired: replicas, reason, status: 'scaling', checkedAt: now }
-    if (w.memory.asked === replicas) return
+    if (w.memory.asked === replicas && !this.#mayAskAgain(w, now)) return
     const { agent, actuator } = w.config
     const id = `scale:${w.name}:${now}`
     const causes = [id]
@@ -213,12 +223,33 @@ class Autoscalers implements Scaler {
         reason,
         inputs,
         causes: [],
-        action: { id: `${id}:do`, kind: 'scale', subject: agent, params, reason, causes, actuator },
+        action: {
+          id: actionOf(w.name, now),
+          kind: 'scale',
+          subject: agent,
+          params,
+          reason,
+          causes,
+          actuator,
+        },
       },
       this.#life.signal,
     )
     const changes = [...happened(w.memory, current), { at: now, by: replicas - current }]
-    w.memory = { ...w.memory, changes, asked: replicas, held: false }
+    w.memory = { ...w.memory, changes, asked: replicas, askedAt: now, held: false }
+  }
+
+  /** Whether what was asked for last came to nothing a while ago. What is held, under way or done is not asked for twice. */
+  #mayAskAgain({ name, memory: { askedAt } }: Watched, now: Instant): boolean {
+    if (askedAt === undefined) return false
+    const last = this.#deps.ledger.get<{ state: string; retryable: boolean }>(
+      'action',
+      actionOf(name, askedAt),
+    )
+    if (!last?.value) return false
+    const { state, retryable } = last.value
+    if (state !== 'failed' && state !== 'expired') return false
+    return now - last.at >= (retryable ? givenUp : pause)
   }
 
   /** Says once that it would have to look and cannot. */
@@ -326,6 +357,7 @@ const winner = ({ by }: Combined, proposals: readonly (Proposal | null)[]) => {
 /** Whether a restart would lose something: the end of the running recommendation is made up for at the start. */
 const changed = (a: Memory, b: Memory): boolean =>
   a.asked !== b.asked ||
+  a.askedAt !== b.askedAt ||
   a.held !== b.held ||
   a.changes.at(-1)?.at !== b.changes.at(-1)?.at ||
   a.runs.at(-1)?.fromAt !== b.runs.at(-1)?.fromAt

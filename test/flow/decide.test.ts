@@ -152,7 +152,7 @@ describe('a canary', () => {
     await live(minute)
     expect(verdicts()).toEqual(['hold'])
     expect(decided[0]?.reason).toMatch(
-      /pilot 2.0.0 is held beside 1.0.0. errors cannot be judged: the baseline has \d+ points/,
+      /pilot 2.0.0 is held beside 1.0.0. errors cannot be judged: \d+ of 50 points for 2.0.0, \d+ of 50 points for 1.0.0: hold/,
     )
     level = 0.2
     await live(3 * minute)

@@ -1,4 +1,4 @@
-// Stories of new versions: one breaks and is rolled back once, one does well and is promoted, one falls silent and is left alone.
+// Stories of new versions: one breaks and is rolled back once, one does well and is promoted, one falls silent or says little and is left alone.
 import { createHmac } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,7 @@ import { type Product, startProduct } from '../kit/product.ts'
 import { until } from '../kit/until.ts'
 
 const secret = 'the deployer and Airboss know it'
-const agents = ['pilot', 'copilot', 'glider', 'twin'] as const
+const agents = ['pilot', 'copilot', 'glider', 'twin', 'balloon'] as const
 type Agent = (typeof agents)[number]
 
 const deployment = (agent: Agent, watch: string): string => `
@@ -53,6 +53,7 @@ ${deployment('pilot', 'duration: 10m\n        window: 1m')}
 ${deployment('copilot', 'duration: 2m')}
 ${deployment('glider', 'duration: 2m\n        stale_after: 20s')}
 ${deployment('twin', 'duration: 1h')}
+${deployment('balloon', 'duration: 2m')}
 `
 
 const back = 180_000
@@ -76,7 +77,7 @@ const begun = async (dataDir: string, startedAt: number): Promise<void> => {
   await ledger.drain()
 }
 
-/** A version's last minutes: a run each 100 ms, errors at a rate that wavers a little, the latency too. */
+/** A version's last minutes, told each `every` ms: a run each 100 ms, errors at a rate that wavers a little, the latency too. */
 const flown = async (
   product: Product,
   agent: Agent,
@@ -84,15 +85,16 @@ const flown = async (
   fromAt: number,
   toAt: number,
   errorRate: (at: number) => number,
+  every = 1000,
 ): Promise<void> => {
   const runs: { at: number; value: number }[] = []
   const errors: { at: number; value: number }[] = []
   const latency: { at: number; value: number }[] = []
   let [r, e] = [0, 0]
-  for (let at = fromAt, i = 0; at <= toAt; at += 1000, i++) {
+  for (let at = fromAt, i = 0; at <= toAt; at += every, i++) {
     const waver = 1 + 0.2 * Math.sin(i * 2.399 + version.charCodeAt(0))
-    r += 10
-    e += 10 * errorRate(at) * waver
+    r += every / 100
+    e += (every / 100) * errorRate(at) * waver
     runs.push({ at, value: r })
     errors.push({ at, value: e })
     latency.push({ at, value: 0.8 * (1 + 0.1 * Math.sin(i * 1.7 + version.charCodeAt(0))) })
@@ -116,7 +118,9 @@ const fly = async (product: Product, startedAt: number): Promise<void> => {
     // Of the glider nothing was heard in the last minute.
     const toAt = agent === 'glider' ? now - 60_000 : now
     await flown(product, agent, '1.0.0', startedAt - 10_000, toAt, calm)
-    await flown(product, agent, '2.0.0', startedAt - 10_000, toAt, agent === 'pilot' ? breaks : calm)
+    // The balloon's new version breaks too, but tells so only every five seconds.
+    const [rate, every] = agent === 'pilot' ? [breaks] : agent === 'balloon' ? [breaks, 5000] : [calm]
+    await flown(product, agent, '2.0.0', startedAt - 10_000, toAt, rate, every)
   }
 }
 
@@ -242,6 +246,22 @@ describe('live', () => {
     await until('the hold', async () => (await verdicts(product, 'hold')).includes('glider'), 15_000)
     expect(await verdicts(product, 'promote')).toEqual(['copilot'])
     expect(await verdicts(product, 'rollback')).toEqual(['pilot'])
+  })
+
+  it('counts no point twice, however many steps lie between two samples', async () => {
+    const held = await until(
+      'the hold',
+      async () => (await decisions(product)).find((d) => d.subject === 'balloon'),
+      15_000,
+    )
+    const [, points] =
+      /errors cannot be judged: (\d+) of 50 points for 2\.0\.0, 1\d\d for 1\.0\.0: hold/.exec(
+        held.reason,
+      ) ?? ['', held.reason]
+    // Three minutes at a sample each five seconds.
+    expect(Number(points)).toBeGreaterThan(30)
+    expect(Number(points)).toBeLessThan(40)
+    expect(held).toMatchObject({ verdict: 'hold', action: null })
   })
 
   it('has each decision in the ledger, as series and through the API', async () => {

@@ -13,7 +13,7 @@ export interface ScriptedSeries {
 
 /**
  * `answer` gives the series of an expression; a throw is passed on. `heard` gives the time of the newest sample behind a selector's text
- * (`{__name__="up",…}`), null for none; it answers `timestamp` questions.
+ * (`{__name__="up",…}`), null for none; it answers `timestamp` questions, of a moment or a range.
  */
 export const scriptedQuerier = (
   answer: (expr: string) => readonly ScriptedSeries[],
@@ -27,23 +27,25 @@ export const scriptedQuerier = (
         (p): Matcher => ({ name: p[1]!, op: p[2] as Matcher['op'], value: p[3]! }),
       ),
     ])
+  const series = (expr: string): readonly ScriptedSeries[] => {
+    const probe = /^max\(timestamp\((\{.*\})\)\)$/.exec(expr)?.[1]
+    if (probe === undefined) return answer(expr)
+    const seconds = (at: Instant): number | null => {
+      const heardAt = heard(probe, at)
+      return heardAt === null ? null : heardAt / 1000
+    }
+    return [{ labels: {}, value: seconds }]
+  }
   return {
     asked,
     check: (expr) => ({ type: 'vector', text: expr, selectors: selectorsOf(expr) }),
     instant: async (expr, at, signal) => {
       if (signal.aborted) throw new AppError('canceled', 'canceled')
       asked.push(expr)
-      const probe = /^max\(timestamp\((\{.*\})\)\)$/.exec(expr)?.[1]
-      const heardAt = probe === undefined ? null : heard(probe, at)
-      const found: [Labels, number][] =
-        probe === undefined
-          ? answer(expr).flatMap((s) => {
-              const v = s.value(at)
-              return v === null ? [] : [[labelsOf(s.labels), v] as [Labels, number]]
-            })
-          : heardAt === null
-            ? []
-            : [[[], heardAt / 1000]]
+      const found = series(expr).flatMap((s): [Labels, number][] => {
+        const v = s.value(at)
+        return v === null ? [] : [[labelsOf(s.labels), v]]
+      })
       const values = Float64Array.from(found, ([, v]) => v)
       return { value: { kind: 'vector', at, labels: found.map(([l]) => l), values }, warnings: [], infos: [] }
     },
@@ -54,16 +56,16 @@ export const scriptedQuerier = (
       const labels: Labels[] = []
       const start: number[] = []
       const end: number[] = []
-      for (const series of answer(expr)) {
+      for (const one of series(expr)) {
         const from = at.length
         for (let t: number = fromAt; t <= toAt; t += step) {
-          const v = series.value(t as Instant)
+          const v = one.value(t as Instant)
           if (v === null) continue
           at.push(t)
           value.push(v)
         }
         if (at.length === from) continue
-        labels.push(labelsOf(series.labels))
+        labels.push(labelsOf(one.labels))
         start.push(from)
         end.push(at.length)
       }

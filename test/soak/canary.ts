@@ -122,12 +122,13 @@ const play = (s: Scenario, seed: number): { verdict: string; after: number } => 
     onPass: canary.on_pass,
     onFail: canary.on_fail,
   }
+  const terms = { ...analysis, versions: { baseline: '1', canary: '2' } }
   const width = windowOf(analysis) / 1000 / step5
   let state = begin(instant(0))
   for (let now = analysis.interval; now <= 3 * analysis.duration; now = duration(now + analysis.interval)) {
     const end = Math.floor(now / 1000 / step5)
     const judged = analysis.metrics.map((metric, m) =>
-      judgeSides(metric, before[m]!.slice(0, end), after[m]!.slice(0, end), analysis, width),
+      judgeSides(metric, before[m]!.slice(0, end), after[m]!.slice(0, end), terms, width),
     )
     const stepped = step(state, judge(judged, analysis), rules, instant(now))
     state = stepped.state
