@@ -138,6 +138,12 @@ one('.keys')?.replaceChildren(
   ...places.flatMap(({ key, name }) => [make('dt', {}, kbd('g'), ' ', kbd(key)), make('dd', {}, name)]),
 )
 
+/** Whether keys belong to where they are typed. A dialog that was just closed may still hold the focus; then they are the page's. */
+const typing = (target: HTMLElement): boolean => {
+  const box = target.closest('dialog')
+  return box ? box.open : target.closest('input, textarea, select, [contenteditable="true"]') !== null
+}
+
 let going = 0
 addEventListener('keydown', (event) => {
   if ((event.metaKey || event.ctrlKey) && event.key === 'k') {
@@ -146,7 +152,7 @@ addEventListener('keydown', (event) => {
   }
   const target = event.target as HTMLElement
   if (event.ctrlKey || event.metaKey || event.altKey) return
-  if (target.closest('input, textarea, select, dialog, [contenteditable="true"]')) return
+  if (typing(target)) return
   if (Date.now() - going < 900) {
     going = 0
     const place = places.find((p) => p.key === event.key)
