@@ -1,4 +1,5 @@
 // Draws every figure.plot with uPlot: themed axes with units, the rule's limit, legend as read-out, tooltip, hashed colours.
+import './locale.ts'
 import uPlot from 'uplot'
 import { all, make, one, svg } from './dom.ts'
 import { dress, type Writer, writerOf } from './plot-look.ts'
