@@ -33,6 +33,9 @@ import { wireReceive } from './wire-receive.ts'
 import { type Addresses, wireShow } from './wire-show.ts'
 import { wireTell } from './wire-tell.ts'
 
+/** Series beyond storage.max_series that Airboss may make of its own. */
+const ownSeries = 10_000
+
 export interface Airboss {
   readonly addresses: Addresses
   /** Puts the configuration on disk in force; throws `bad_data` and changes nothing when it is wrong. */
@@ -63,7 +66,7 @@ const makeContext = (
       metrics,
     }),
     send: createHttp().send,
-    table: new SeriesTable(storage.max_series),
+    table: new SeriesTable(storage.max_series, ownSeries),
     metadata: new MetadataTable(),
     limits: {
       ...defaultAdmission,

@@ -52,7 +52,7 @@ const ownHost = 'airboss'
 const ownJob = (interval: Duration): ScrapeConfig =>
   scrapeConfigsSchema({}).parse([
     {
-      job_name: 'airboss',
+      job_name: ownHost,
       scrape_interval: `${interval}ms`,
       static_configs: [{ targets: [`${ownHost}:80`], labels: { instance: ownHost } }],
     },
@@ -82,6 +82,7 @@ export const wireReceive = (context: Context, { sink, prices, delta, authenticat
   const scraper = createScraper({
     ...common,
     configs: jobs(config),
+    ownJob: ownHost,
     global: globalOf(config),
     send: withOwn(context),
   })

@@ -12,6 +12,8 @@ export interface AdmissionLimits {
   readonly labels: number
   readonly labelNameLength: number
   readonly labelValueLength: number
+  /** What Airboss says of itself: it may use the room that is kept beyond the limit of series. */
+  readonly own?: boolean
 }
 
 /** Accepted by default: one hour back, ten minutes ahead, 64 labels of 1 KiB names and 4 KiB values. */
@@ -83,7 +85,7 @@ export class BatchBuilder {
       this.lastExample = why[1]
       return -1
     }
-    const ref = this.#table.intern(labels)
+    const ref = this.#table.intern(labels, this.#limits.own)
     if (ref < 0) {
       this.lastReason = 'series_limit'
       this.lastExample = `the limit of series is reached (${this.#table.size}); raise storage.max_series or send fewer label values`

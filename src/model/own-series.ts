@@ -20,7 +20,7 @@ export const ownBatch = (
   const refs: number[] = []
   const kept: OwnSample[] = []
   for (const sample of samples) {
-    const ref = table.intern(labelsOf({ ...sample.labels, [metricName]: sample.metric }))
+    const ref = table.intern(labelsOf({ ...sample.labels, [metricName]: sample.metric }), true)
     if (ref < 0) continue
     refs.push(ref)
     kept.push(sample)

@@ -11,26 +11,29 @@ export type SeriesRef = number
  */
 export class SeriesTable {
   readonly #limit: number
+  readonly #reserve: number
   readonly #labels: Labels[] = []
   readonly #byKey = new Map<string, SeriesRef>()
   readonly #byId = new Map<bigint, SeriesRef>()
   #words = new Uint32Array(2048)
   #ids = new BigUint64Array(this.#words.buffer)
 
-  constructor(limit: number) {
+  /** `reserve`: room beyond the limit for what Airboss says of itself, so that a flood of others' series cannot hide the alarm about it. */
+  constructor(limit: number, reserve = 0) {
     this.#limit = limit
+    this.#reserve = reserve
   }
 
   get size(): number {
     return this.#labels.length
   }
 
-  /** The reference of a label set, made on first sight; -1 when the limit of series is reached. */
-  intern(labels: Labels): SeriesRef {
+  /** The reference of a label set, made on first sight; -1 when the limit of series is reached (for `own` ones, the reserve too). */
+  intern(labels: Labels, own = false): SeriesRef {
     const key = labelsKey(labels)
     const known = this.#byKey.get(key)
     if (known !== undefined) return known
-    if (this.#labels.length >= this.#limit) return -1
+    if (this.#labels.length >= this.#limit + (own ? this.#reserve : 0)) return -1
     for (let salt = 0; ; salt++) {
       hashInto(labels, salt, scratch)
       if (!this.#byId.has(scratchId[0]!)) return this.#add(scratchId[0]!, labels, key)

@@ -204,7 +204,7 @@ class RuleManager implements Rules {
       const alerts = found[i]
       if (!alerts || rule.kind !== 'alerting') return undefined
       const table: AlertTable = new Map(alerts.map((a) => [labelsKey(a.labels), a]))
-      const written = alertSeries(table).map((s) => this.#deps.table.intern(s.labels))
+      const written = alertSeries(table).map((s) => this.#deps.table.intern(s.labels, true))
       return {
         alerts: resumed(table, saved.evaluatedAt, now, group.interval, outageTolerance),
         live: new Set(written.filter((ref) => ref >= 0)),

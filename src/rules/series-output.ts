@@ -45,7 +45,7 @@ export class SeriesOutput {
     const live = new Set<SeriesRef>()
     let refused = 0
     for (const { labels, value } of series) {
-      const ref = this.#table.intern(labels)
+      const ref = this.#table.intern(labels, true)
       if (ref < 0) {
         refused++
         continue

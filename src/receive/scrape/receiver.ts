@@ -23,6 +23,8 @@ export interface ScraperDeps {
   readonly table: SeriesTable
   readonly sink: Sink
   readonly limits: AdmissionLimits
+  /** The job that collects Airboss's own metrics: its series may use the room kept for them. */
+  readonly ownJob?: string
   readonly send: HttpSend
   readonly clock: Clock
   readonly log: Logger
@@ -94,9 +96,9 @@ class Loop {
     this.#stop.abort(new AppError('canceled', 'scraping stops'))
     await this.#running.catch(() => undefined)
     if (!gone || this.#lastAt === null) return
-    const { clock, table, limits } = this.#deps
+    const { clock, table } = this.#deps
     const at = clock.now()
-    const builder = new BatchBuilder(table, limits, at)
+    const builder = new BatchBuilder(table, this.#limits(), at)
     this.#decoder.end(builder, at)
     for (const labels of targetLabels(this.target)) {
       const ref = builder.series(labels)
@@ -105,10 +107,15 @@ class Loop {
     await this.#push(builder)
   }
 
+  #limits(): AdmissionLimits {
+    const { limits, ownJob } = this.#deps
+    return this.target.job.job_name === ownJob ? { ...limits, own: true } : limits
+  }
+
   async #scrape(at: Instant): Promise<void> {
-    const { clock, table, limits } = this.#deps
+    const { clock, table } = this.#deps
     const began = clock.monotonic()
-    let builder = new BatchBuilder(table, limits, at)
+    let builder = new BatchBuilder(table, this.#limits(), at)
     let counts = none
     let problem = ''
     try {
@@ -121,7 +128,7 @@ class Loop {
     } catch (error) {
       if (this.#stop.signal.aborted) return
       problem = messageOf(error)
-      builder = new BatchBuilder(table, limits, at)
+      builder = new BatchBuilder(table, this.#limits(), at)
       this.#decoder.end(builder, at)
     }
     const took = clock.monotonic() - began
