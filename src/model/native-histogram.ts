@@ -187,24 +187,6 @@ export const fitted = (h: NativeHistogram, most: number): NativeHistogram | null
   return held
 }
 
-/** The upper bound of bucket `index` of an exponential schema, in absolute terms: 2^(index·2^-schema); past the largest double +Inf. */
-export const exponentialBound = (index: number, schema: number): number => {
-  if (schema <= 0) return 2 ** (index * 2 ** -schema)
-  const parts = 2 ** schema
-  const within = ((index % parts) + parts) % parts
-  return fractions(schema)[within]! * 2 ** ((index - within) / parts)
-}
-
-const fractionsBySchema: Float64Array[] = []
-const fractions = (schema: number): Float64Array => {
-  const known = fractionsBySchema[schema]
-  if (known) return known
-  const parts = 2 ** schema
-  const made = Float64Array.from({ length: parts }, (_, i) => 2 ** (i / parts))
-  fractionsBySchema[schema] = made
-  return made
-}
-
 /**
  * Adds a histogram in its packed form, the columns of the table `histograms` after id, timestamp and seq: schema Int8, hint UInt8 (its place in
  * `resetHints`), count, sum, zero_threshold, zero_count Float64, then of the positive and the negative side index Array(Int32) and count
