@@ -9,7 +9,7 @@ export interface Vector {
   readonly at: Instant
   readonly labels: readonly Labels[]
   readonly values: Float64Array
-  /** Where there are any: the native histogram that is the value of row i, which has none in `values` then. */
+  /** Where there are any: the native histogram that is the value of row i, NaN stands in `values` then. */
   readonly histograms?: readonly (NativeHistogram | undefined)[] | undefined
 }
 export interface Matrix extends SeriesColumns {

@@ -34,16 +34,16 @@ export const columnsOf = (run: Run, block: Block, grid: Grid, sorted: boolean): 
     }
     end[i] = n
   }
-  const histograms = cells && rows.map(({ row }) => runOf(cells, row, grid))
+  const histograms = cells && rows.map(({ row }) => runOf(block, cells, row, grid))
   return { labels: rows.map((r) => r.labels), start, end, at, value, histograms }
 }
 
-const runOf = (cells: Cells, row: number, grid: Grid): HistogramRun | undefined => {
+const runOf = (block: Block, cells: Cells, row: number, grid: Grid): HistogramRun | undefined => {
   const at: number[] = []
   const value: NativeHistogram[] = []
   for (let t = 0; t < grid.count; t++) {
     const cell = cells[row * grid.count + t]
-    if (!cell) continue
+    if (!cell || block.present[row * grid.count + t] === 0) continue
     at.push(grid.startAt + t * grid.step)
     value.push(cell)
   }
@@ -67,7 +67,7 @@ export const vectorOf = (block: Block, at: number): Vector => {
     if (present[row] === 0) continue
     labels[i] = labelsAt(block, row)
     if (histograms) histograms[i] = block.cells![row]
-    values[i++] = block.values[row]!
+    values[i++] = block.cells?.[row] ? Number.NaN : block.values[row]!
   }
   return { kind: 'vector', at: instant(at), labels, values, histograms }
 }

@@ -82,6 +82,15 @@ const leafBlock = async (run: Run, leaf: Leaf, grid: Grid): Promise<Block> => {
   return leaf.name === '' || keepsName.has(leaf.name) ? block : dropName(block, true)
 }
 
+/** A subquery may take one sample more than once, or miss it: what it said of resets is then not true of the samples around it. */
+const unhinted = (block: Block): Block => {
+  const { cells } = block
+  cells?.forEach((h, k) => {
+    if (h && h.hint !== 'gauge' && h.hint !== 'unknown') cells[k] = { ...h, hint: 'unknown' }
+  })
+  return block
+}
+
 /** A window function over a subquery: the inner expression becomes series on its own grid. */
 const overSubquery = async (run: Run, e: CallNode, grid: Grid): Promise<Block> => {
   const node = unwrap(e.args[windowArg(e)]!)
@@ -96,7 +105,7 @@ const overSubquery = async (run: Run, e: CallNode, grid: Grid): Promise<Block> =
     distinct = block.distinct
     const windows = windowsOf(node, node.range, grid, run.ends)
     const counted = e.name === 'rate' || e.name === 'increase'
-    const columns = columnsOf(run, block, inner, false)
+    const columns = columnsOf(run, unhinted(block), inner, false)
     await runColumns(
       { run, from: node.from },
       windowKernel(e.name, params),

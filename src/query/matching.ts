@@ -136,7 +136,8 @@ const oneSide = (one: Block, ids: Int32Array, many: Block, matching: Matching, s
 }
 
 const resultLabels = (e: BinaryNode, many: Labels, one: Labels, matching: Matching): Labels => {
-  const base = comparisons.has(e.op) && !e.bool ? many : withoutName(many)
+  const keeps = (comparisons.has(e.op) && !e.bool) || isTrim(e.op)
+  const base = keeps ? many : withoutName(many)
   if (matching.card === 'one-to-one') return pick(base, new Set(matching.labels), matching.on)
   if (matching.include.length === 0) return base
   return withLabels(base, Object.fromEntries(matching.include.map((name) => [name, labelOf(one, name)])))
@@ -248,5 +249,5 @@ export const vectorWithVector = async (
     }
     await run.pause()
   }
-  return { labels, nameless: false, distinct: !filter, steps, values, present, cells }
+  return { labels, nameless: false, distinct: !filter && !trims, steps, values, present, cells }
 }

@@ -73,7 +73,7 @@ export const vectorWithScalar = (
 ): Block => {
   const { values, present } = block
   if (block.cells || isTrim(op)) mixedWithScalar(told, block, scalar, op, left)
-  if (isTrim(op)) return dropName(block)
+  if (isTrim(op)) return block
   if (comparisons.has(op)) {
     const test = comparisonOf(op)
     const holds = left

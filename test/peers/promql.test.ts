@@ -35,7 +35,7 @@ const old = version?.startsWith('2.') ?? false
 
 interface Series {
   readonly labels: Labels
-  readonly samples: Sample[]
+  readonly samples: (Sample & { readonly value: number | 'stale' })[]
 }
 
 /** Reproducible numbers in [0, 1). */
