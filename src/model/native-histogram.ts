@@ -1,5 +1,5 @@
 // The native histogram: a distribution in exponential or custom buckets, as one sample of a series.
-import { RowWriter } from '../lib/row-binary.ts'
+import { RowReader, RowWriter } from '../lib/row-binary.ts'
 
 /** What the producer knows of counter resets between the sample before and this one; a gauge has none. */
 export const resetHints = ['unknown', 'reset', 'not_reset', 'gauge'] as const
@@ -207,36 +207,14 @@ export const packHistogram = (h: NativeHistogram): Uint8Array => {
   return into.bytes()
 }
 
-/** Reads what `encodeHistogram` wrote at byte `from`. */
-export const decodeHistogram = (bytes: Uint8Array, from = 0): NativeHistogram => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = from
-  const length = (): number => {
-    let value = 0
-    for (let scale = 1; ; scale *= 128) {
-      const byte = bytes[at++]!
-      value += (byte & 127) * scale
-      if (byte < 128) return value
-    }
-  }
-  const double = (): number => {
-    at += 8
-    return view.getFloat64(at - 8, true)
-  }
-  const indexes = (): number[] => {
-    const out: number[] = []
-    for (let n = length(); n > 0; n--, at += 4) out.push(view.getInt32(at, true))
-    return out
-  }
-  const doubles = (): number[] => {
-    const out: number[] = []
-    for (let n = length(); n > 0; n--) out.push(double())
-    return out
-  }
-  const schema = view.getInt8(at++)
-  const hint = resetHints[bytes[at++]!]!
-  const [count, sum, zeroThreshold, zeroCount] = [double(), double(), double(), double()]
-  const positive = { index: indexes(), count: doubles() }
-  const negative = { index: indexes(), count: doubles() }
-  return { schema, hint, count, sum, zeroThreshold, zeroCount, positive, negative, bounds: doubles() }
+/** Reads what `encodeHistogram` wrote. */
+export const readHistogram = (r: RowReader): NativeHistogram => {
+  const schema = (r.uint8() << 24) >> 24
+  const hint = resetHints[r.uint8()] ?? 'unknown'
+  const [count, sum, zeroThreshold, zeroCount] = [r.float64(), r.float64(), r.float64(), r.float64()]
+  const positive = { index: r.int32s(), count: r.float64s() }
+  const negative = { index: r.int32s(), count: r.float64s() }
+  return { schema, hint, count, sum, zeroThreshold, zeroCount, positive, negative, bounds: r.float64s() }
 }
+
+export const decodeHistogram = (bytes: Uint8Array): NativeHistogram => readHistogram(RowReader.over(bytes))

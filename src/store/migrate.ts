@@ -2,10 +2,13 @@
 import { AppError } from '../lib/errors.ts'
 import type { Connection } from './connection.ts'
 import {
+  addColumn,
   alterTtl,
   createDatabase,
   createTable,
+  histograms,
   type Retention,
+  series,
   storedAs,
   type Target,
   tables,
@@ -23,7 +26,18 @@ const migrations: readonly Migration[] = [
   {
     version: 1,
     name: 'the first tables',
-    statements: (target, retention) => tables.flatMap((table) => createTable(table, target, retention)),
+    statements: (target, retention) =>
+      tables
+        .filter((table) => table !== histograms)
+        .flatMap((table) => createTable(table, target, retention)),
+  },
+  {
+    version: 2,
+    name: 'native histograms',
+    statements: (target, retention) => [
+      ...createTable(histograms, target, retention),
+      ...addColumn(series, 'histograms', target),
+    ],
   },
 ]
 
