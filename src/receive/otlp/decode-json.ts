@@ -6,6 +6,8 @@ import type { MetricKind } from './names.ts'
 import type {
   Attribute,
   Attributes,
+  ExponentialPoint,
+  ExponentialSide,
   HistogramPoint,
   MetricHead,
   NumberPoint,
@@ -31,6 +33,12 @@ type FieldName =
   | 'exemplars'
   | 'explicitBounds'
   | 'exponentialHistogram'
+  | 'scale'
+  | 'offset'
+  | 'zeroCount'
+  | 'zeroThreshold'
+  | 'positive'
+  | 'negative'
   | 'flags'
   | 'gauge'
   | 'histogram'
@@ -239,12 +247,10 @@ const readMetric = (fields: Fields, path: string, sink: PointSink, later: Later)
   }
   later(() => sink.metric(head))
   const points = list(data.dataPoints, `${path}.${field}.dataPoints`)
-  if (kind === 'exponential') later(() => sink.unread(points.length))
-  else
-    points.forEach((item, i) => {
-      const at = `${path}.${field}.dataPoints[${i}]`
-      readPoint(kind, object(item, at), at, sink, later)
-    })
+  points.forEach((item, i) => {
+    const at = `${path}.${field}.dataPoints[${i}]`
+    readPoint(kind, object(item, at), at, sink, later)
+  })
 }
 
 const readPoint = (kind: MetricKind, fields: Fields, path: string, sink: PointSink, later: Later): void => {
@@ -263,6 +269,9 @@ const readPoint = (kind: MetricKind, fields: Fields, path: string, sink: PointSi
   if (kind === 'histogram') {
     const point: HistogramPoint = { ...head, ...histogramFields(fields, path) }
     later(() => sink.histogram(point))
+  } else if (kind === 'exponential') {
+    const point: ExponentialPoint = { ...head, ...exponentialFields(fields, path) }
+    later(() => sink.exponential(point))
   } else if (kind === 'summary') {
     const point: SummaryPoint = { ...head, ...summaryFields(fields, path) }
     later(() => sink.summary(point))
@@ -292,6 +301,28 @@ const histogramFields = (fields: Fields, path: string) => {
     bounds: list(fields.explicitBounds, `${path}.explicitBounds`).map((n) =>
       float(n, `${path}.explicitBounds`),
     ),
+  }
+}
+
+const sideFields = (value: unknown, path: string): ExponentialSide => {
+  const fields = object(value ?? {}, path)
+  return {
+    offset: integer(fields.offset, `${path}.offset`),
+    counts: list(fields.bucketCounts, `${path}.bucketCounts`).map((n) => unsigned(n, `${path}.bucketCounts`)),
+  }
+}
+
+const exponentialFields = (fields: Fields, path: string) => {
+  const hasSum = fields.sum !== undefined && fields.sum !== null
+  return {
+    count: unsigned(fields.count, `${path}.count`),
+    sum: hasSum ? float(fields.sum, `${path}.sum`) : 0,
+    hasSum,
+    scale: integer(fields.scale, `${path}.scale`),
+    zeroCount: unsigned(fields.zeroCount, `${path}.zeroCount`),
+    zeroThreshold: float(fields.zeroThreshold ?? 0, `${path}.zeroThreshold`),
+    positive: sideFields(fields.positive, `${path}.positive`),
+    negative: sideFields(fields.negative, `${path}.negative`),
   }
 }
 

@@ -74,7 +74,7 @@ export const createOtlpIngest = (deps: OtlpIngestDeps): OtlpIngest => {
       if (done === null)
         throw new AppError('internal', 'delta points were blocked while the transaction was held')
       const { builder, translation } = done
-      if (builder.length > 0 || builder.metadata.length > 0) {
+      if (builder.length > 0 || builder.histograms > 0 || builder.metadata.length > 0) {
         const batch = builder.build()
         // A client that goes away must not leave it open whether the totals in the log are the state's.
         await sink.push(batch, held.tx === null ? signal : never)

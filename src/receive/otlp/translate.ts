@@ -1,11 +1,13 @@
 // OTLP metrics become Prometheus series: one Translation a request, over what a TranslationMemory has learnt from those before.
 import { type Metadata, type MetricType, staleHigh, staleLow } from '../../model/batch.ts'
 import type { BatchBuilder, RejectReason } from '../../model/batch-builder.ts'
+import { atSchema, mostSchema, wrongWith } from '../../model/native-histogram.ts'
 import type { SeriesRef } from '../../model/series.ts'
 import { ByteCache } from '../byte-cache.ts'
 import { ToldMetadata, trimmed } from '../told-metadata.ts'
 import type { OtlpConfig } from './config.ts'
-import type { DeltaTransaction } from './delta.ts'
+import type { DeltaOutcome, DeltaTransaction } from './delta.ts'
+import { nativeOf } from './exponential.ts'
 import { LabelMaker, type ResourceLabels, type ScopeLabels } from './label-sets.ts'
 import { type MetricKind, metricFamily } from './names.ts'
 import {
@@ -20,6 +22,7 @@ import {
   summarySeries,
 } from './point-series.ts'
 import type {
+  ExponentialPoint,
   HistogramPoint,
   MetricHead,
   NumberPoint,
@@ -126,11 +129,6 @@ const refusalOf = (head: MetricHead, family: string): MetricContext['refusal'] =
     return {
       reason: 'bad_sample',
       why: `${head.name} says no aggregation temporality; send cumulative or delta`,
-    }
-  if (head.kind === 'exponential')
-    return {
-      reason: 'unsupported',
-      why: `${head.name} is an exponential histogram; they are not taken yet, send explicit buckets`,
     }
   return null
 }
@@ -247,10 +245,35 @@ export class Translation implements PointSink {
     this.#seen(point)
   }
 
-  unread(count: number): void {
-    if (count === 0) return
-    const refusal = this.#metric?.refusal ?? { reason: 'bad_labels' as const, why: String(this.#resource) }
-    this.#refuse(refusal.reason, refusal.why, count)
+  exponential(point: ExponentialPoint): void {
+    const metric = this.#open(point)
+    if (!metric) return
+    const made = point.stale ? null : nativeOf(point)
+    if (typeof made === 'string') {
+      this.#refuse('bad_histogram', `${metric.name}: ${made}`)
+      return
+    }
+    // What the batch would refuse makes no series, and must not go into a running total.
+    const why = made && wrongWith(made, true)
+    if (why) {
+      this.#refuse('bad_histogram', `${metric.name}: ${why}`)
+      return
+    }
+    const series = this.#series(metric, point, numberSeries, none)
+    if (!series) return
+    const { ref } = series
+    if (!made) this.#stale(ref, point.at)
+    else if (!metric.delta) {
+      if (!this.#builder.histogram(ref, point.at, made, true)) return
+      this.samples++
+    } else {
+      const tx = this.#delta()!
+      const kept = atSchema(made, Math.min(made.schema, mostSchema))
+      const outcome = tx.addHistogram(ref, point.startAt, point.at, kept)
+      if (!this.#counted(metric, point, outcome)) return
+      if (this.#builder.histogram(ref, point.at, tx.histogram!, true)) this.samples++
+    }
+    this.#seen(point)
   }
 
   exemplars(count: number): void {
@@ -313,7 +336,12 @@ export class Translation implements PointSink {
     const tx = this.#delta()!
     const outcome = tx.add(ref, point.startAt, point.at, value, false)
     if (outcome === 'taken') this.#add(ref, point.at, tx.total)
-    else if (outcome === 'older')
+    return this.#counted(metric, point, outcome)
+  }
+
+  /** Whether a delta point was taken; what was not and should have been is refused. */
+  #counted(metric: MetricContext, point: Point, outcome: DeltaOutcome): boolean {
+    if (outcome === 'older')
       this.#refuse(
         'bad_sample',
         `${metric.name} has a delta point that ends at ${point.at} ms, not after the one before; send them in order`,

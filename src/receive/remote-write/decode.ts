@@ -8,6 +8,7 @@ import type { BatchBuilder } from '../../model/batch-builder.ts'
 import { type Labels, labelsOf, metricName, recordOf } from '../../model/labels.ts'
 import type { SeriesRef } from '../../model/series.ts'
 import type { ByteCache } from '../byte-cache.ts'
+import { histogramShape, histogramTime, takeHistogram } from './native-histogram.ts'
 
 const types: readonly MetricType[] = [
   'unknown',
@@ -23,7 +24,6 @@ const types: readonly MetricType[] = [
 /** What was there and is not kept as a sample. */
 interface NotStored {
   readonly exemplars: number
-  readonly histograms: number
 }
 
 /**
@@ -48,7 +48,6 @@ export class WriteRequestDecoder implements NotStored {
   #checked = false
   #met = 0
   exemplars = 0
-  histograms = 0
 
   constructor(body: Buffer, builder: BatchBuilder, known: ByteCache<SeriesRef>) {
     this.#r = new WireReader(body)
@@ -147,12 +146,7 @@ export class WriteRequestDecoder implements NotStored {
       this.exemplars++
       r.skip(tag, stop)
     } else if (tag === 34) {
-      this.histograms++
-      this.#builder.reject(
-        'unsupported',
-        'native histograms are not taken yet; send classic ones (send_native_histograms: false)',
-      )
-      r.skip(tag, stop)
+      takeHistogram(r, r.open(stop), ref, this.#builder, () => this.#builder.nameOf(ref))
     } else if (tag === 10) throw labelsLate(r.at)
     else r.skip(tag, stop)
   }
@@ -221,11 +215,15 @@ const labelsEnd = (r: WireReader, stop: number): number => {
   return at
 }
 
-/** The times of a series' samples, before it is made. */
+/** The times of a series' samples and histograms, before it is made. */
 const readTimes = (r: WireReader, stop: number): number[] => {
   const times: number[] = []
   while (r.at < stop) {
     const tag = r.tag()
+    if (tag === 34) {
+      times.push(histogramTime(r, r.open(stop)))
+      continue
+    }
     if (tag !== 18) {
       r.skip(tag, stop)
       continue
@@ -310,4 +308,4 @@ const checkRequest = (r: WireReader): void => {
 }
 
 const leaf: Shape = {}
-const request: Shape = { 10: { 10: leaf, 18: leaf, 26: { 10: leaf }, 34: leaf }, 26: leaf }
+const request: Shape = { 10: { 10: leaf, 18: leaf, 26: { 10: leaf }, 34: histogramShape }, 26: leaf }
