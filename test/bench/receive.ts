@@ -8,13 +8,11 @@ import { snappyDecode } from '../../src/lib/snappy.ts'
 import { BatchBuilder, defaultAdmission } from '../../src/model/batch-builder.ts'
 import { SeriesTable } from '../../src/model/series.ts'
 import { ByteCache } from '../../src/receive/byte-cache.ts'
-import { otlpSchema } from '../../src/receive/otlp/config.ts'
-import { DeltaState } from '../../src/receive/otlp/delta.ts'
-import { createOtlpIngest } from '../../src/receive/otlp/ingest.ts'
 import { createOtlpHttp } from '../../src/receive/otlp/receiver-http.ts'
 import { decodeWriteRequest } from '../../src/receive/remote-write/decode.ts'
 import { createRemoteWrite } from '../../src/receive/remote-write/receiver.ts'
 import { fakeMetrics } from '../kit/metrics.ts'
+import { otlpDoors } from '../kit/otlp-doors.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
 const concat = (...parts: Buffer[]): Buffer => Buffer.concat(parts)
@@ -212,15 +210,7 @@ for (const [what, type, body, samples] of [
   ['JSON 50 counters × 10', 'json', otlpJson(50, 10), 500],
 ] as const) {
   const table = new SeriesTable(1e6)
-  const config = otlpSchema.parse({})
-  const ingest = createOtlpIngest({
-    ...common,
-    table,
-    config,
-    delta: new DeltaState({ table }),
-    sink: nothing,
-  })
-  const handler = createOtlpHttp({ ingest, log: common.log })
+  const handler = createOtlpHttp({ ...otlpDoors({ ...common, table, sink: nothing }), log: common.log })
   const request = {
     method: 'POST',
     path: '/v1/metrics',

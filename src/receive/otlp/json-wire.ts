@@ -1,0 +1,384 @@
+// OTLP in JSON, written anew in protobuf in one walk over its bytes: what follows has one form to read, and no object stands in between.
+// Mapping: https://protobuf.dev/programming-guides/json. Integers as text or number, enums as number or name, null as absent.
+import { AppError, messageOf } from '../../lib/errors.ts'
+import { WireWriter } from '../../lib/wire-writer.ts'
+import { type JsonField, type JsonMessage, JsonMessage as Message } from './json-shapes.ts'
+
+/** The deepest nesting of messages; a list or map in a value takes two. */
+const deepest = 64
+
+const quote = 34
+const backslash = 92
+const comma = 44
+const colon = 58
+const openObject = 123
+const closeObject = 125
+const openList = 91
+const closeList = 93
+const minus = 45
+const letterN = 110
+
+/** The request in protobuf. Throws `bad_data` naming the place when it is no JSON, or a field has a value of another kind. */
+export const jsonToWire = (body: Buffer, shape: JsonMessage): Buffer => {
+  const transcoder = new Transcoder(body)
+  try {
+    return transcoder.request(shape)
+  } catch (thrown) {
+    if (!(thrown instanceof Wrong)) throw thrown
+    throw explain(body, thrown)
+  }
+}
+
+/** A value at a byte that is not what its field wants; `want` is null where the text is no JSON. */
+class Wrong extends Error {
+  readonly at: number
+  readonly want: string | null
+  constructor(at: number, want: string | null) {
+    super()
+    this.at = at
+    this.want = want
+  }
+}
+
+class Transcoder {
+  readonly #b: Buffer
+  readonly #out: WireWriter
+  #at = 0
+  // The 64-bit integer last read, as two unsigned words.
+  #low = 0
+  #high = 0
+
+  constructor(body: Buffer) {
+    this.#b = body
+    this.#out = new WireWriter(body.length)
+  }
+
+  request(shape: JsonMessage): Buffer {
+    this.#space()
+    this.#message(shape, 0)
+    this.#space()
+    if (this.#at < this.#b.length) throw new Wrong(this.#at, null)
+    return this.#out.bytes()
+  }
+
+  /** The next byte that is no white space, without passing it; 0 at the end. */
+  #space(): number {
+    const b = this.#b
+    for (;;) {
+      const byte = b[this.#at]
+      if (byte === undefined) return 0
+      if (byte > 32) return byte
+      if (byte !== 32 && byte !== 10 && byte !== 13 && byte !== 9) throw new Wrong(this.#at, null)
+      this.#at++
+    }
+  }
+
+  #message(shape: JsonMessage, depth: number): void {
+    if (this.#b[this.#at] !== openObject) throw new Wrong(this.#at, 'an object')
+    if (depth > deepest)
+      throw new AppError('bad_data', `JSON: messages nested more than ${deepest} deep at byte ${this.#at}`)
+    this.#at++
+    if (this.#space() === closeObject) {
+      this.#at++
+      return
+    }
+    for (;;) {
+      if (this.#space() !== quote) throw new Wrong(this.#at, null)
+      const from = this.#at + 1
+      this.#skipString()
+      const field = shape.find(this.#b, from, this.#at - 1)
+      if (this.#space() !== colon) throw new Wrong(this.#at, null)
+      this.#at++
+      const first = this.#space()
+      if (first === letterN) this.#word('null')
+      else if (field === undefined) this.#skip()
+      else if (field.repeated) this.#list(field, depth)
+      else this.#value(field, depth)
+      if (this.#more(closeObject)) return
+    }
+  }
+
+  /** Passes a comma, or what ends the object or list: then true. */
+  #more(end: number): boolean {
+    const byte = this.#space()
+    if (byte !== comma && byte !== end) throw new Wrong(this.#at, null)
+    this.#at++
+    return byte === end
+  }
+
+  #list(field: JsonField, depth: number): void {
+    if (this.#b[this.#at] !== openList) throw new Wrong(this.#at, 'a list')
+    this.#at++
+    if (this.#space() === closeList) {
+      this.#at++
+      return
+    }
+    for (;;) {
+      this.#space()
+      this.#value(field, depth)
+      if (this.#more(closeList)) return
+    }
+  }
+
+  #value(field: JsonField, depth: number): void {
+    const out = this.#out
+    const { kind } = field
+    out.varint(field.tag)
+    if (kind instanceof Message) {
+      const from = out.open()
+      this.#message(kind, depth + 1)
+      out.close(from)
+      return
+    }
+    switch (kind) {
+      case 'string':
+        this.#text()
+        return
+      case 'fixed64':
+        this.#integer(false)
+        out.fixed64(this.#low, this.#high)
+        return
+      case 'sfixed64':
+        this.#integer(true)
+        out.fixed64(this.#low, this.#high)
+        return
+      case 'int64':
+        this.#integer(true)
+        out.varint64(this.#low, this.#high)
+        return
+      case 'double':
+        out.double(this.#double())
+        return
+      case 'bool':
+        out.byte(this.#bool() ? 1 : 0)
+        return
+      case 'hex':
+        this.#hex()
+        return
+      case 'uint32':
+      case 'fixed32':
+        this.#integer(false)
+        if (kind === 'fixed32') out.fixed32(this.#low)
+        else out.varint(this.#low)
+        return
+      case 'bytes': {
+        const bytes = Buffer.from(this.#string(), 'base64')
+        out.copy(bytes, 0, bytes.length)
+        return
+      }
+      default:
+        this.#enum(kind)
+    }
+  }
+
+  /** Passes a string; true when it has escapes. */
+  #skipString(): boolean {
+    const b = this.#b
+    let escaped = false
+    let at = this.#at + 1
+    for (;;) {
+      const byte = b[at]
+      if (byte === quote) break
+      if (byte === backslash) {
+        escaped = true
+        at++
+      } else if (byte === undefined || byte < 32) throw new Wrong(at, null)
+      at++
+    }
+    this.#at = at + 1
+    return escaped
+  }
+
+  #text(): void {
+    if (this.#b[this.#at] !== quote) throw new Wrong(this.#at, 'text')
+    const from = this.#at
+    if (this.#skipString()) this.#out.text(this.#unescaped(from))
+    else this.#out.copy(this.#b, from + 1, this.#at - 1)
+  }
+
+  #string(): string {
+    if (this.#b[this.#at] !== quote) throw new Wrong(this.#at, 'text')
+    const from = this.#at
+    return this.#skipString() ? this.#unescaped(from) : this.#b.toString('utf8', from + 1, this.#at - 1)
+  }
+
+  #unescaped(from: number): string {
+    try {
+      return (JSON.parse(this.#b.toString('utf8', from, this.#at)) as string).toWellFormed()
+    } catch {
+      throw new Wrong(from, null)
+    }
+  }
+
+  /** An integer of 64 bits, as text or number, into two words. */
+  #integer(signed: boolean): void {
+    const b = this.#b
+    const start = this.#at
+    const quoted = b[this.#at] === quote
+    if (quoted) this.#at++
+    const negative = b[this.#at] === minus
+    if (negative) this.#at++
+    const from = this.#at
+    let [low, high] = [0, 0]
+    for (let digit = b[this.#at]! - 48; digit >= 0 && digit <= 9; digit = b[++this.#at]! - 48) {
+      low = low * 10 + digit
+      high = high * 10 + Math.floor(low / 4294967296)
+      low %= 4294967296
+      if (high >= 4294967296) throw new Wrong(start, 'an integer of 64 bits')
+    }
+    const digits = this.#at - from
+    const next = b[this.#at]
+    if (!quoted && (next === 46 || next === 101 || next === 69)) {
+      this.#at = start
+      ;[low, high] = wordsOf(this.#number(), start)
+    } else if (digits === 0 || (quoted && next !== quote)) throw new Wrong(start, 'an integer')
+    else if (quoted) this.#at++
+    if (negative && (low > 0 || high > 0)) {
+      if (!signed) throw new Wrong(start, 'zero or more')
+      low = 4294967296 - low
+      high = (~high >>> 0) + (low === 4294967296 ? 1 : 0)
+      low %= 4294967296
+    }
+    this.#low = low
+    this.#high = high
+  }
+
+  /** A number's token. */
+  #number(): number {
+    const b = this.#b
+    const from = this.#at
+    for (let byte = b[this.#at]; byte !== undefined && isNumeric(byte); byte = b[this.#at]) this.#at++
+    const text = b.toString('latin1', from, this.#at)
+    const value = Number(text)
+    if (text === '' || Number.isNaN(value)) throw new Wrong(from, 'a number')
+    return value
+  }
+
+  #double(): number {
+    const from = this.#at
+    if (this.#b[from] !== quote) return this.#number()
+    const text = this.#string()
+    if (text === 'NaN') return Number.NaN
+    if (/^-?Infinity$/.test(text) || /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text)) return Number(text)
+    throw new Wrong(from, 'a number')
+  }
+
+  #bool(): boolean {
+    const is = this.#b[this.#at] === 116
+    if (!is && this.#b[this.#at] !== 102) throw new Wrong(this.#at, 'true or false')
+    this.#word(is ? 'true' : 'false')
+    return is
+  }
+
+  #word(word: string): void {
+    for (let i = 0; i < word.length; i++)
+      if (this.#b[this.#at + i] !== word.charCodeAt(i)) throw new Wrong(this.#at, null)
+    this.#at += word.length
+  }
+
+  /** An id in hexadecimal. One that is none becomes one byte: of a length that no id has, it is refused, and the rest is kept. */
+  #hex(): void {
+    if (this.#b[this.#at] !== quote) throw new Wrong(this.#at, 'text')
+    const from = this.#at + 1
+    this.#skipString()
+    const end = this.#at - 1
+    const out = this.#out
+    const start = out.at
+    out.varint((end - from) / 2)
+    for (let i = from; i < end; i += 2) {
+      const [high, low] = [digitOf(this.#b[i]!), digitOf(this.#b[i + 1]!)]
+      if (high < 0 || low < 0 || (end - from) % 2 === 1) {
+        out.at = start
+        out.varint(1)
+        out.byte(0)
+        return
+      }
+      out.byte(high * 16 + low)
+    }
+  }
+
+  #enum(names: ReadonlyMap<string, number>): void {
+    const from = this.#at
+    if (this.#b[from] === quote) this.#out.varint(names.get(this.#string()) ?? 0)
+    else {
+      const value = this.#number()
+      if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
+        throw new Wrong(from, 'one of its names')
+      this.#out.varint(value)
+    }
+  }
+
+  /** Passes a value of a field that is not known, however deep. */
+  #skip(): void {
+    let depth = 0
+    for (;;) {
+      const byte = this.#space()
+      if (byte === quote) this.#skipString()
+      else if (byte === openObject || byte === openList) {
+        depth++
+        this.#at++
+        continue
+      } else if (byte === closeObject || byte === closeList) {
+        depth--
+        this.#at++
+      } else if (byte === comma || byte === colon) {
+        this.#at++
+        continue
+      } else this.#scalar(byte)
+      if (depth === 0) return
+      if (depth < 0) throw new Wrong(this.#at, null)
+    }
+  }
+
+  #scalar(first: number): void {
+    if (first === letterN) this.#word('null')
+    else if (first === 116 || first === 102) this.#bool()
+    else this.#number()
+  }
+}
+
+const isNumeric = (byte: number): boolean =>
+  (byte >= 48 && byte <= 57) || byte === 46 || byte === 43 || byte === minus || byte === 101 || byte === 69
+
+const digitOf = (byte: number): number => {
+  if (byte >= 48 && byte <= 57) return byte - 48
+  const lower = byte | 32
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1
+}
+
+const wordsOf = (value: number, at: number): [number, number] => {
+  const size = Math.abs(value)
+  if (!Number.isInteger(value) || size >= 2 ** 64) throw new Wrong(at, 'an integer')
+  return [size % 4294967296, Math.floor(size / 4294967296)]
+}
+
+/** The error in words: JSON's own where the text is none, else the place of the value. */
+const explain = (body: Buffer, { at, want }: Wrong): AppError => {
+  try {
+    JSON.parse(body.toString('utf8'))
+  } catch (error) {
+    return new AppError('bad_data', `JSON: ${messageOf(error)}`, { cause: error })
+  }
+  if (want === null) return new AppError('bad_data', `JSON: not understood at byte ${at}`)
+  return new AppError('bad_data', `JSON: ${pathAt(body, at) || 'request'} is not ${want}`)
+}
+
+/** The path of the value that begins at a byte of a valid JSON text. */
+const pathAt = (body: Buffer, at: number): string => {
+  const text = body.toString('latin1', 0, at)
+  const path: (string | number)[] = []
+  let key = ''
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/g)) {
+    if (token === '{') path.push('')
+    else if (token === '[') path.push(0)
+    else if (token === '}' || token === ']') path.pop()
+    else if (token === ',') {
+      const last = path.at(-1)
+      if (typeof last === 'number') path[path.length - 1] = last + 1
+    } else {
+      key = token.slice(1, -1)
+      if (typeof path.at(-1) === 'string') path[path.length - 1] = key
+    }
+  }
+  return path.map((p, i) => (typeof p === 'number' ? `[${p}]` : `${i > 0 ? '.' : ''}${p}`)).join('')
+}
