@@ -8,6 +8,8 @@ export type Kind =
   | 'bool'
   | 'uint32'
   | 'int64'
+  | 'uint64'
+  | 'sint32'
   | 'fixed32'
   | 'fixed64'
   | 'sfixed64'
@@ -26,7 +28,7 @@ export interface JsonField {
 type Spec = readonly [number: number, kind: Kind, repeated?: 'repeated']
 
 const wireTypeOf = (kind: Kind): number => {
-  if (kind === 'bool' || kind === 'uint32' || kind === 'int64' || kind instanceof Map) return 0
+  if (kind instanceof Map || /^(bool|uint|int|sint)/.test(String(kind))) return 0
   if (kind === 'double' || kind === 'fixed64' || kind === 'sfixed64') return 1
   return kind === 'fixed32' ? 5 : 2
 }
@@ -103,6 +105,90 @@ const around = (name: string, items: string, item: JsonMessage): JsonMessage =>
     ],
   })
 
+const exemplar = message({
+  timeUnixNano: [2, 'fixed64'],
+  asDouble: [3, 'double'],
+  spanId: [4, 'hex'],
+  traceId: [5, 'hex'],
+  asInt: [6, 'sfixed64'],
+  filteredAttributes: [7, keyValue, 'repeated'],
+})
+const times = {
+  startTimeUnixNano: [2, 'fixed64'],
+  timeUnixNano: [3, 'fixed64'],
+} as const satisfies Record<string, Spec>
+const numbers: Spec = [
+  1,
+  message({
+    ...times,
+    asDouble: [4, 'double'],
+    exemplars: [5, exemplar, 'repeated'],
+    asInt: [6, 'sfixed64'],
+    attributes: [7, keyValue, 'repeated'],
+    flags: [8, 'uint32'],
+  }),
+  'repeated',
+]
+const histograms: Spec = [
+  1,
+  message({
+    ...times,
+    count: [4, 'fixed64'],
+    sum: [5, 'double'],
+    bucketCounts: [6, 'fixed64', 'repeated'],
+    explicitBounds: [7, 'double', 'repeated'],
+    exemplars: [8, exemplar, 'repeated'],
+    attributes: [9, keyValue, 'repeated'],
+    flags: [10, 'uint32'],
+    min: [11, 'double'],
+    max: [12, 'double'],
+  }),
+  'repeated',
+]
+const buckets = message({ offset: [1, 'sint32'], bucketCounts: [2, 'uint64', 'repeated'] })
+const exponentials: Spec = [
+  1,
+  message({
+    attributes: [1, keyValue, 'repeated'],
+    ...times,
+    count: [4, 'fixed64'],
+    sum: [5, 'double'],
+    scale: [6, 'sint32'],
+    zeroCount: [7, 'fixed64'],
+    positive: [8, buckets],
+    negative: [9, buckets],
+    flags: [10, 'uint32'],
+    exemplars: [11, exemplar, 'repeated'],
+    min: [12, 'double'],
+    max: [13, 'double'],
+    zeroThreshold: [14, 'double'],
+  }),
+  'repeated',
+]
+const summaries: Spec = [
+  1,
+  message({
+    ...times,
+    count: [4, 'fixed64'],
+    sum: [5, 'double'],
+    quantileValues: [6, message({ quantile: [1, 'double'], value: [2, 'double'] }), 'repeated'],
+    attributes: [7, keyValue, 'repeated'],
+    flags: [8, 'uint32'],
+  }),
+  'repeated',
+]
+const aggregationTemporality: Spec = [2, words('AGGREGATION_TEMPORALITY_', 'UNSPECIFIED DELTA CUMULATIVE')]
+const metric = message({
+  name: [1, 'string'],
+  description: [2, 'string'],
+  unit: [3, 'string'],
+  gauge: [5, message({ dataPoints: numbers })],
+  sum: [7, message({ dataPoints: numbers, aggregationTemporality, isMonotonic: [3, 'bool'] })],
+  histogram: [9, message({ dataPoints: histograms, aggregationTemporality })],
+  exponentialHistogram: [10, message({ dataPoints: exponentials, aggregationTemporality })],
+  summary: [11, message({ dataPoints: summaries })],
+})
+
 const span = message({
   traceId: [1, 'hex'],
   spanId: [2, 'hex'],
@@ -151,5 +237,6 @@ const logRecord = message({
   eventName: [12, 'string'],
 })
 
+export const metricsRequest = around('Metrics', 'metrics', metric)
 export const traceRequest = around('Spans', 'spans', span)
 export const logsRequest = around('Logs', 'logRecords', logRecord)

@@ -146,6 +146,16 @@ class Transcoder {
         this.#integer(true)
         out.varint64(this.#low, this.#high)
         return
+      case 'uint64':
+        this.#integer(false)
+        out.varint64(this.#low, this.#high)
+        return
+      case 'sint32': {
+        this.#integer(true)
+        const value = this.#low | 0
+        out.varint(((value << 1) ^ (value >> 31)) >>> 0)
+        return
+      }
       case 'double':
         out.double(this.#double())
         return
