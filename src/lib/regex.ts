@@ -46,11 +46,14 @@ export const anchored = (pattern: string): Matches => {
   return made
 }
 
-/** Every match of `pattern` in a text replaced, in linear time; `accept` may let a match stand. Throws `bad_data` as `anchored` does. */
+/**
+ * Every match of `pattern` in a text replaced, in linear time. `accept` says how many characters from a match's beginning are meant, 0 to
+ * let it stand. Throws `bad_data` as `anchored` does.
+ */
 export const replacing = (
   pattern: string,
   replacement: string,
-  accept: (match: string) => boolean = () => true,
+  accept: (match: string) => number = (match) => match.length,
 ): ((text: string) => string) => {
   let compiled: RE2JS
   try {
@@ -66,11 +69,16 @@ export const replacing = (
     const matcher = compiled.matcher(text)
     let out = ''
     let from = 0
-    while (matcher.find()) {
-      const found = matcher.group(0) ?? ''
-      out += text.slice(from, matcher.start())
-      out += accept(found) ? replacement : found
-      from = matcher.end()
+    let found = matcher.find()
+    while (found) {
+      const match = matcher.group(0) ?? ''
+      const start = matcher.start()
+      const meant = accept(match)
+      out += text.slice(from, start)
+      if (meant > 0) out += replacement
+      else out += match
+      from = start + (meant > 0 ? meant : match.length)
+      found = meant > 0 && meant < match.length ? matcher.find(from) : matcher.find()
     }
     return from === 0 ? text : out + text.slice(from)
   }

@@ -23,6 +23,8 @@ export interface JsonField {
   readonly tag: number
   readonly kind: Kind
   readonly repeated: boolean
+  /** The field that came after this one the last time: senders write theirs in one order. */
+  next: JsonField | undefined
 }
 
 type Spec = readonly [number: number, kind: Kind, repeated?: 'repeated']
@@ -36,6 +38,8 @@ const wireTypeOf = (kind: Kind): number => {
 /** Fields by the length of their names, so that a name is found by comparing few bytes. */
 export class JsonMessage {
   readonly #byLength: (JsonField[] | undefined)[] = []
+  /** The field that came first the last time. */
+  first: JsonField | undefined = undefined
 
   /** Names in lowerCamelCase; the names of the proto files are understood too. */
   fields(specs: Readonly<Record<string, Spec>>): this {
@@ -44,7 +48,7 @@ export class JsonMessage {
       for (const text of new Set([camel, snake])) {
         const name = Buffer.from(text)
         const tag = number * 8 + wireTypeOf(kind)
-        const field = { name, tag, kind, repeated: repeated !== undefined }
+        const field = { name, tag, kind, repeated: repeated !== undefined, next: undefined }
         const same = this.#byLength[name.length]
         if (same) same.push(field)
         else this.#byLength[name.length] = [field]

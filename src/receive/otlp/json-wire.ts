@@ -1,7 +1,8 @@
 // OTLP in JSON, written anew in protobuf in one walk over its bytes: what follows has one form to read, and no object stands in between.
 // Mapping: https://protobuf.dev/programming-guides/json. Integers as text or number, enums as number or name, null as absent.
-import { AppError, messageOf } from '../../lib/errors.ts'
+import { AppError } from '../../lib/errors.ts'
 import { WireWriter } from '../../lib/wire-writer.ts'
+import { explain, Wrong } from './json-place.ts'
 import { type JsonField, type JsonMessage, JsonMessage as Message } from './json-shapes.ts'
 
 /** The deepest nesting of messages; a list or map in a value takes two. */
@@ -26,17 +27,6 @@ export const jsonToWire = (body: Buffer, shape: JsonMessage): Buffer => {
   } catch (thrown) {
     if (!(thrown instanceof Wrong)) throw thrown
     throw explain(body, thrown)
-  }
-}
-
-/** A value at a byte that is not what its field wants; `want` is null where the text is no JSON. */
-class Wrong extends Error {
-  readonly at: number
-  readonly want: string | null
-  constructor(at: number, want: string | null) {
-    super()
-    this.at = at
-    this.want = want
   }
 }
 
@@ -82,11 +72,11 @@ class Transcoder {
       this.#at++
       return
     }
+    let before: JsonField | undefined
     for (;;) {
       if (this.#space() !== quote) throw new Wrong(this.#at, null)
-      const from = this.#at + 1
-      this.#skipString()
-      const field = shape.find(this.#b, from, this.#at - 1)
+      const field = this.#field(shape, before)
+      before = field
       if (this.#space() !== colon) throw new Wrong(this.#at, null)
       this.#at++
       const first = this.#space()
@@ -96,6 +86,30 @@ class Transcoder {
       else this.#value(field, depth)
       if (this.#more(closeObject)) return
     }
+  }
+
+  /** The field whose name begins here, mostly the one that came after `before` the last time; undefined where it is not known. */
+  #field(shape: JsonMessage, before: JsonField | undefined): JsonField | undefined {
+    const guess = before === undefined ? shape.first : before.next
+    if (guess !== undefined && this.#isNamed(guess.name)) return guess
+    const from = this.#at + 1
+    this.#skipString()
+    const field = shape.find(this.#b, from, this.#at - 1)
+    if (field === undefined) return undefined
+    if (before === undefined) shape.first = field
+    else before.next = field
+    return field
+  }
+
+  /** Passes the name in quotes, if it is the next. */
+  #isNamed(name: Buffer): boolean {
+    const b = this.#b
+    const from = this.#at + 1
+    const end = from + name.length
+    if (b[end] !== quote) return false
+    for (let i = 0; i < name.length; i++) if (b[from + i] !== name[i]) return false
+    this.#at = end + 1
+    return true
   }
 
   /** Passes a comma, or what ends the object or list: then true. */
@@ -229,14 +243,10 @@ class Transcoder {
     const negative = b[this.#at] === minus
     if (negative) this.#at++
     const from = this.#at
-    let [low, high] = [0, 0]
-    for (let digit = b[this.#at]! - 48; digit >= 0 && digit <= 9; digit = b[++this.#at]! - 48) {
-      low = low * 10 + digit
-      high = high * 10 + Math.floor(low / 4294967296)
-      low %= 4294967296
-      if (high >= 4294967296) throw new Wrong(start, 'an integer of 64 bits')
-    }
+    let digit = b[from]! - 48
+    while (digit >= 0 && digit <= 9) digit = b[++this.#at]! - 48
     const digits = this.#at - from
+    let [low, high] = this.#digits(from, digits, start)
     const next = b[this.#at]
     if (!quoted && (next === 46 || next === 101 || next === 69)) {
       this.#at = start
@@ -251,6 +261,24 @@ class Transcoder {
     }
     this.#low = low
     this.#high = high
+  }
+
+  /** So many decimal digits as two words. */
+  #digits(from: number, count: number, start: number): [number, number] {
+    const b = this.#b
+    const last = from + count
+    const split = count > 15 ? last - 9 : last
+    let head = 0
+    for (let i = from; i < split; i++) head = head * 10 + b[i]! - 48
+    if (split === last) return [head >>> 0, Math.floor(head / 4294967296)]
+    let tail = 0
+    for (let i = split; i < last; i++) tail = tail * 10 + b[i]! - 48
+    // head · 10^9 + tail in parts that a double holds exactly: head has up to 37 bits, 10^9 thirty.
+    const upper = Math.floor(head / 1048576) * 1e9
+    const low = (head % 1048576) * 1e9 + tail + (upper % 4096) * 1048576
+    const high = Math.floor(upper / 4096) + Math.floor(low / 4294967296)
+    if (count > 20 || high >= 4294967296) throw new Wrong(start, 'an integer of 64 bits')
+    return [low >>> 0, high]
   }
 
   /** A number's token. */
@@ -360,35 +388,4 @@ const wordsOf = (value: number, at: number): [number, number] => {
   const size = Math.abs(value)
   if (!Number.isInteger(value) || size >= 2 ** 64) throw new Wrong(at, 'an integer')
   return [size % 4294967296, Math.floor(size / 4294967296)]
-}
-
-/** The error in words: JSON's own where the text is none, else the place of the value. */
-const explain = (body: Buffer, { at, want }: Wrong): AppError => {
-  try {
-    JSON.parse(body.toString('utf8'))
-  } catch (error) {
-    return new AppError('bad_data', `JSON: ${messageOf(error)}`, { cause: error })
-  }
-  if (want === null) return new AppError('bad_data', `JSON: not understood at byte ${at}`)
-  return new AppError('bad_data', `JSON: ${pathAt(body, at) || 'request'} is not ${want}`)
-}
-
-/** The path of the value that begins at a byte of a valid JSON text. */
-const pathAt = (body: Buffer, at: number): string => {
-  const text = body.toString('latin1', 0, at)
-  const path: (string | number)[] = []
-  let key = ''
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/g)) {
-    if (token === '{') path.push('')
-    else if (token === '[') path.push(0)
-    else if (token === '}' || token === ']') path.pop()
-    else if (token === ',') {
-      const last = path.at(-1)
-      if (typeof last === 'number') path[path.length - 1] = last + 1
-    } else {
-      key = token.slice(1, -1)
-      if (typeof path.at(-1) === 'string') path[path.length - 1] = key
-    }
-  }
-  return path.map((p, i) => (typeof p === 'number' ? `[${p}]` : `${i > 0 ? '.' : ''}${p}`)).join('')
 }

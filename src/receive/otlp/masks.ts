@@ -10,8 +10,24 @@ interface BuiltIn {
   readonly pattern: string
   /** A cheap test without which the pattern cannot match. */
   readonly may: RegExp
-  readonly accept?: (match: string) => boolean
+  /** How many characters from a match's beginning are meant; 0 for none. */
+  readonly accept?: (match: string) => number
 }
+
+/** The longest beginning of a match that passes a test: what follows a number may look like more of it. */
+const longest =
+  (test: (text: string) => boolean) =>
+  (match: string): number => {
+    for (let end = match.length; end >= 12; end--) {
+      const last = match.charCodeAt(end - 1)
+      if (last !== 32 && last !== 45 && test(match.slice(0, end))) return end
+    }
+    return 0
+  }
+const whole =
+  (test: (text: string) => boolean) =>
+  (match: string): number =>
+    test(match) ? match.length : 0
 
 const digitsOf = (text: string): string => text.replace(/\D/g, '')
 
@@ -53,22 +69,22 @@ const ipv6 = (match: string): boolean => {
 
 const builtIns = {
   email: { pattern: `[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,190}\\.[A-Za-z]{2,24}`, may: /@/ },
-  credit_card: { pattern: `\\b\\d(?:[ -]?\\d){12,18}\\b`, may: /\d[ -]?\d{2}/, accept: luhn },
+  credit_card: { pattern: `\\b\\d(?:[ -]?\\d){12,18}\\b`, may: /\d[ -]?\d{2}/, accept: longest(luhn) },
   iban: {
     pattern: `\\b[A-Za-z]{2}\\d{2}(?:[ -]?[A-Za-z0-9]){11,30}\\b`,
     may: /[A-Za-z]{2}\d{2}/,
     accept: iban,
   },
-  ipv4: { pattern: `\\b\\d{1,3}(?:\\.\\d{1,3}){3}\\b`, may: /\d\.\d/, accept: octets },
+  ipv4: { pattern: `\\b\\d{1,3}(?:\\.\\d{1,3}){3}\\b`, may: /\d\.\d/, accept: whole(octets) },
   ipv6: {
     pattern: `(?:[0-9A-Fa-f]{0,4}:){2,7}(?:\\d{1,3}(?:\\.\\d{1,3}){3}|[0-9A-Fa-f]{0,4})`,
     may: /:[0-9A-Fa-f]{0,4}:/,
-    accept: ipv6,
+    accept: whole(ipv6),
   },
   phone: {
-    pattern: `(?:\\+\\d{1,3}[ ./-]?)?(?:\\(\\d{1,5}\\)[ ./-]?)?\\d{2,5}(?:[ ./-]\\d{2,5}){1,4}\\b|\\+\\d{8,15}\\b`,
+    pattern: `(?:\\+\\d{1,3}[ ./-]?)?(?:\\(\\d{1,5}\\)[ ./-]?)?\\d{2,5}(?:[ ./-]\\d{2,8}){1,4}\\b|\\+\\d{8,15}\\b`,
     may: /\d[ ./)-]|\+\d/,
-    accept: phone,
+    accept: whole(phone),
   },
   jwt: { pattern: `\\beyJ[A-Za-z0-9_-]{5,}\\.[A-Za-z0-9_-]{5,}\\.[A-Za-z0-9_-]*`, may: /eyJ/ },
   bearer_token: { pattern: `(?i)\\b(?:bearer|basic)\\s+[A-Za-z0-9._~+/=-]{8,}`, may: /bearer|basic/i },

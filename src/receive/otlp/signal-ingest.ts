@@ -47,7 +47,7 @@ export interface SignalIngest {
 
 const requests = { traces: traceRequest, logs: logsRequest }
 
-const rulesOf = ({ limits, content }: OtlpConfig, wanted: Wanted): SignalRules => ({
+export const rulesOf = ({ limits, content }: OtlpConfig, wanted: Wanted): SignalRules => ({
   limits: {
     attributes: limits.attributes,
     valueLength: limits.value_length,
