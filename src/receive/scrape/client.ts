@@ -93,18 +93,25 @@ class Tokens {
     }
     const { token_url: url } = this.#oauth
     if (answer.status !== 200)
-      throw new AppError('unavailable', `oauth2: ${url} answered ${answer.status}; check client_id, secret and scopes`)
+      throw new AppError(
+        'unavailable',
+        `oauth2: ${url} answered ${answer.status}; check client_id, secret and scopes`,
+      )
     let said: { access_token?: unknown; token_type?: unknown; expires_in?: unknown }
     try {
       said = JSON.parse(answer.body.toString('utf8'))
     } catch (error) {
-      throw new AppError('bad_data', `oauth2: ${url} did not answer JSON: ${messageOf(error)}`, { cause: error })
+      throw new AppError('bad_data', `oauth2: ${url} did not answer JSON: ${messageOf(error)}`, {
+        cause: error,
+      })
     }
     if (typeof said.access_token !== 'string' || said.access_token === '')
       throw new AppError('bad_data', `oauth2: the answer of ${url} has no access_token`)
     const life = Number(said.expires_in ?? 0)
-    const until = life > 0 ? this.#clock.monotonic() + Math.max(life * 1000 - margin, 0) : Number.POSITIVE_INFINITY
-    const type = typeof said.token_type === 'string' && !/^bearer$/i.test(said.token_type) ? said.token_type : 'Bearer'
+    const until =
+      life > 0 ? this.#clock.monotonic() + Math.max(life * 1000 - margin, 0) : Number.POSITIVE_INFINITY
+    const type =
+      typeof said.token_type === 'string' && !/^bearer$/i.test(said.token_type) ? said.token_type : 'Bearer'
     const header = `${type} ${said.access_token}`
     this.#held = { secret, header, until }
     return header
@@ -152,7 +159,9 @@ export const createClient = (config: HttpConfig, { connect, send, clock }: Clien
   const shared = !config.tls_config && !proxyOf(config) && config.enable_http2
   const oauthHttp = config.oauth2 ? new Renewed(connect, () => optionsOf(config.oauth2!)) : null
   const tokens = config.oauth2 && oauthHttp ? new Tokens(config.oauth2, oauthHttp, clock) : null
-  const dressed = async (headers: Readonly<Record<string, string>> = {}): Promise<Record<string, string>> => ({
+  const dressed = async (
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Record<string, string>> => ({
     ...headers,
     ...headersOf(config),
     ...(tokens ? { authorization: await tokens.header() } : {}),

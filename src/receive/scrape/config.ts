@@ -143,10 +143,7 @@ const jobSchema = (place: Place) =>
     .transform(withEnvironment(place))
 
 /** Schema of `scrape_configs`; `env` is the environment that `{ env: NAME }` secrets are read from, `base` what relative paths are meant from. */
-export const scrapeConfigsSchema = (
-  env: Readonly<Record<string, string | undefined>>,
-  base = '.',
-) =>
+export const scrapeConfigsSchema = (env: Readonly<Record<string, string | undefined>>, base = '.') =>
   z.array(jobSchema({ env, base })).superRefine((jobs, ctx) => {
     const names = new Set<string>()
     jobs.forEach((job, i) => {
@@ -218,9 +215,9 @@ export const jobsOf = (configs: readonly ScrapeConfig[], global: ScrapeGlobal): 
   configs.map((config) => {
     const interval = config.scrape_interval ?? global.scrape_interval
     const native = config.scrape_native_histograms ?? global.scrape_native_histograms ?? false
-    const validation =
-      config.metric_name_validation_scheme ?? global.metric_name_validation_scheme ?? 'utf8'
-    const ownEscaping = config.metric_name_validation_scheme === undefined && global.metric_name_escaping_scheme
+    const validation = config.metric_name_validation_scheme ?? global.metric_name_validation_scheme ?? 'utf8'
+    const ownEscaping =
+      config.metric_name_validation_scheme === undefined && global.metric_name_escaping_scheme
     const job = {
       ...config,
       scrape_interval: interval,

@@ -171,8 +171,8 @@ test('a failed scrape leaves what was live to be ended', () => {
   read('a 1\nb 1\n')
   expect(() => read('a 2\nz 1\nb{ 1\n')).toThrow('line 3')
   const builder = new BatchBuilder(table, defaultAdmission, at)
-  expect(decoder.end(builder, at)).toBe(2)
-  expect(decoder.end(builder, at)).toBe(0)
+  expect(decoder.series.end(builder, at)).toBe(2)
+  expect(decoder.series.end(builder, at)).toBe(0)
   expect(read('a 2\nb 1\n').samples).toHaveLength(2)
 })
 

@@ -72,7 +72,12 @@ const fileSchema = (place: Place) =>
       .array(
         pathSchema(place).refine((path) => {
           const [, before = '', after = ''] = /^([^*]*)(.*)$/.exec(path) ?? []
-          return /\.(json|ya?ml)$/i.test(path) && !after.includes('/') && !/[*]$/.test(before) && basename(path) !== ''
+          return (
+            /\.(json|ya?ml)$/i.test(path) &&
+            !after.includes('/') &&
+            !/[*]$/.test(before) &&
+            basename(path) !== ''
+          )
         }, 'not a path of discovery files; it ends in .json, .yml or .yaml, and * may stand in its last part'),
       )
       .min(1, 'name at least one file'),
@@ -94,7 +99,10 @@ const dnsSchema = z
     names: z.array(z.string().min(1)).min(1, 'give at least one name to look up'),
     refresh_interval: interval('30s'),
     type: z
-      .preprocess((v) => (typeof v === 'string' ? v.toUpperCase() : v), z.enum(['SRV', 'A', 'AAAA', 'MX', 'NS']))
+      .preprocess(
+        (v) => (typeof v === 'string' ? v.toUpperCase() : v),
+        z.enum(['SRV', 'A', 'AAAA', 'MX', 'NS']),
+      )
       .default('SRV'),
     port: z.int().min(0).max(65_535).default(0),
   })
@@ -121,10 +129,15 @@ const kubernetesShape = (place: Place) => ({
   api_server: z.url({ protocol: /^https?$/ }).optional(),
   kubeconfig_file: pathSchema(place).optional(),
   namespaces: z
-    .strictObject({ own_namespace: z.boolean().default(false), names: z.array(z.string().min(1)).default([]) })
+    .strictObject({
+      own_namespace: z.boolean().default(false),
+      names: z.array(z.string().min(1)).default([]),
+    })
     .prefault({}),
   selectors: z
-    .array(z.strictObject({ role: z.enum(roles), label: z.string().default(''), field: z.string().default('') }))
+    .array(
+      z.strictObject({ role: z.enum(roles), label: z.string().default(''), field: z.string().default('') }),
+    )
     .default([]),
   attach_metadata: z
     .strictObject({
@@ -142,9 +155,15 @@ const kubernetesObject = (place: Place) => z.strictObject(kubernetesShape(place)
 type KubernetesKeys = z.output<ReturnType<typeof kubernetesObject>>
 
 const customHttp = (k: KubernetesKeys): boolean =>
-  [k.basic_auth, k.authorization, k.bearer_token, k.bearer_token_file, k.oauth2, k.tls_config, k.proxy_url].some(
-    (way) => way !== undefined,
-  ) ||
+  [
+    k.basic_auth,
+    k.authorization,
+    k.bearer_token,
+    k.bearer_token_file,
+    k.oauth2,
+    k.tls_config,
+    k.proxy_url,
+  ].some((way) => way !== undefined) ||
   k.proxy_from_environment ||
   !k.follow_redirects ||
   !k.enable_http2 ||
@@ -159,7 +178,10 @@ const checkKubernetes = (k: KubernetesKeys, wrong: (key: string, message: string
       'credentials, TLS and proxy settings go with api_server only; give it, or remove them',
     )
   if (k.namespaces.own_namespace && (k.api_server !== undefined || k.kubeconfig_file !== undefined))
-    wrong('namespaces', 'own_namespace is known only inside the cluster, without api_server and kubeconfig_file')
+    wrong(
+      'namespaces',
+      'own_namespace is known only inside the cluster, without api_server and kubeconfig_file',
+    )
   const seen = new Set<string>()
   for (const { role } of k.selectors) {
     if (seen.has(role)) wrong('selectors', `role ${role} stands twice; join the two selectors`)

@@ -74,7 +74,9 @@ const tlsSchema = (place: Place) =>
     })
 
 const proxyShape = (place: Place) => ({
-  proxy_url: z.url({ protocol: /^https?$/, error: 'not a proxy URL; write it as http://host:port' }).optional(),
+  proxy_url: z
+    .url({ protocol: /^https?$/, error: 'not a proxy URL; write it as http://host:port' })
+    .optional(),
   no_proxy: z.string().optional(),
   proxy_from_environment: z.boolean().default(false),
   proxy_connect_header: z
@@ -96,8 +98,7 @@ const checkProxy = (
   keys: ProxyKeys,
   ctx: { addIssue(issue: { code: 'custom'; path: string[]; message: string }): void },
 ): void => {
-  const wrong = (key: string, message: string): void =>
-    ctx.addIssue({ code: 'custom', path: [key], message })
+  const wrong = (key: string, message: string): void => ctx.addIssue({ code: 'custom', path: [key], message })
   if (keys.proxy_from_environment && (keys.proxy_url !== undefined || keys.no_proxy !== undefined))
     wrong('proxy_from_environment', 'proxy_url and no_proxy do not go with it; remove one or the other')
   if (keys.no_proxy !== undefined && keys.proxy_url === undefined && !keys.proxy_from_environment)
@@ -259,7 +260,8 @@ export const headersOf = (config: HttpConfig): Record<string, string> => {
     const pair = `${user}:${secretText(basic.password, basic.password_file)}`
     headers.authorization = `Basic ${Buffer.from(pair).toString('base64')}`
   }
-  if (auth) headers.authorization = `${auth.type} ${secretText(auth.credentials, auth.credentials_file).trim()}`
+  if (auth)
+    headers.authorization = `${auth.type} ${secretText(auth.credentials, auth.credentials_file).trim()}`
   if (config.bearer_token || config.bearer_token_file)
     headers.authorization = `Bearer ${secretText(config.bearer_token, config.bearer_token_file).trim()}`
   return headers
@@ -303,4 +305,20 @@ export const proxyOf = (
   if (keys.proxy_from_environment) return http || https ? { http, https, none, ...more } : undefined
   if (keys.proxy_url === undefined) return undefined
   return { http: keys.proxy_url, https: keys.proxy_url, none: keys.no_proxy ?? '', ...more }
+}
+
+/** Reads every file that the requests of a job and of its discovery need, once: throws `bad_data` naming the one that cannot be read. */
+export const checkClients = (
+  job: HttpConfig & {
+    readonly http_sd_configs: readonly HttpConfig[]
+    readonly kubernetes_sd_configs: readonly HttpConfig[]
+  },
+): void => {
+  for (const config of [job, ...job.http_sd_configs, ...job.kubernetes_sd_configs]) {
+    headersOf(config)
+    if (config.tls_config) tlsOf(config.tls_config)
+    if (!config.oauth2) continue
+    secretText(config.oauth2.client_secret, config.oauth2.client_secret_file)
+    if (config.oauth2.tls_config) tlsOf(config.oauth2.tls_config)
+  }
 }

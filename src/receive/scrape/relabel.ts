@@ -22,10 +22,7 @@ const ruleShape = z.strictObject({
   source_labels: z.array(z.string().min(1)).default([]),
   separator: z.string().default(';'),
   target_label: z.string().default(''),
-  regex: z
-    .union([z.string(), z.number(), z.boolean()])
-    .transform(String)
-    .default('(.*)'),
+  regex: z.union([z.string(), z.number(), z.boolean()]).transform(String).default('(.*)'),
   modulus: z.int().min(1).optional(),
   replacement: z
     .union([z.string(), z.number(), z.boolean(), z.null().transform(() => '')])
@@ -73,7 +70,10 @@ const checkRule = (rule: RuleInput, report: Report): void => {
   for (const key of meaningless[action] ?? [])
     if (rule[key] !== defaults[key]) report(key, `means nothing to action ${action}; remove it`)
   if ((action === 'labeldrop' || action === 'labelkeep') && rule.source_labels.length > 0)
-    report('source_labels', `means nothing to action ${action}, which looks at the names of all labels; remove it`)
+    report(
+      'source_labels',
+      `means nothing to action ${action}, which looks at the names of all labels; remove it`,
+    )
   if (action === 'labelmap' && rule.replacement === '')
     report('replacement', 'is the name of the label that labelmap writes; it cannot be empty')
 }

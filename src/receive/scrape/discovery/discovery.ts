@@ -5,9 +5,9 @@ import type { Metrics } from '../../../model/ports/metrics.ts'
 import type { ClientDeps } from '../client.ts'
 import { fingerprint, type ScrapeJob } from '../config.ts'
 import type { TargetGroup } from '../target.ts'
+import type { Discoverer, DiscoveryReport } from './discoverer.ts'
 import { createDnsDiscovery } from './dns.ts'
 import type { DnsLookup } from './dns-lookup.ts'
-import type { Discoverer, DiscoveryReport } from './discoverer.ts'
 import { createFileDiscovery } from './file.ts'
 import { createHttpDiscovery } from './http.ts'
 import { createKubernetesDiscovery } from './kubernetes.ts'
@@ -112,7 +112,9 @@ const wantedBy = (job: ScrapeJob, deps: DiscoveryDeps): Wanted[] => {
   want('file', job.file_sd_configs, (c, report) => createFileDiscovery(c, { ...deps, report }))
   want('http', job.http_sd_configs, (c, report) => createHttpDiscovery(c, { ...deps, report }))
   want('dns', job.dns_sd_configs, (c, report) => createDnsDiscovery(c, { ...deps, report }))
-  want('kubernetes', job.kubernetes_sd_configs, (c, report) => createKubernetesDiscovery(c, { ...deps, report }))
+  want('kubernetes', job.kubernetes_sd_configs, (c, report) =>
+    createKubernetesDiscovery(c, { ...deps, report }),
+  )
   return wanted
 }
 

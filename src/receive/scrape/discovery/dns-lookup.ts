@@ -24,7 +24,10 @@ export const searchOf = (text: string): Search => {
   let domains: string[] = []
   let dots = 1
   for (const line of text.split('\n')) {
-    const words = line.replace(/[#;].*$/, '').trim().split(/\s+/)
+    const words = line
+      .replace(/[#;].*$/, '')
+      .trim()
+      .split(/\s+/)
     if (words[0] === 'search' || words[0] === 'domain') domains = words.slice(1)
     for (const word of words[0] === 'options' ? words : []) {
       const n = /^ndots:(\d+)$/.exec(word)?.[1]
@@ -62,7 +65,9 @@ const nothing: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA'])
  * A lookup through `servers` (address:port), the system's where none are given. No records is an empty list; a server that fails or does not
  * answer throws `unavailable`.
  */
-export const createDnsLookup = (options: { servers?: readonly string[]; resolvConf?: string } = {}): DnsLookup => {
+export const createDnsLookup = (
+  options: { servers?: readonly string[]; resolvConf?: string } = {},
+): DnsLookup => {
   const { servers, resolvConf = '/etc/resolv.conf' } = options
   return async (name, type) => {
     const search = searchOf(await readFile(resolvConf, 'utf8').catch(() => ''))
@@ -79,7 +84,9 @@ export const createDnsLookup = (options: { servers?: readonly string[]; resolvCo
     }
     // Nothing was found, and not everywhere it was looked for there was an answer: what is known stays.
     if (failure !== null)
-      throw new AppError('unavailable', `lookup of ${type} ${name}: ${messageOf(failure)}`, { cause: failure })
+      throw new AppError('unavailable', `lookup of ${type} ${name}: ${messageOf(failure)}`, {
+        cause: failure,
+      })
     return []
   }
 }

@@ -13,8 +13,12 @@ import { type Discoverer, noTargets, type RefreshDeps, refreshing, type Update }
 const settle = duration(150)
 
 /** Groups of a file's or an answer's text, their sources `source:0`, `source:1` …; throws `bad_data` with `file:line: path: message`. */
-export const groupsOf = (text: string, source: string, meta: Readonly<Record<string, string>>): TargetGroup[] => {
-  const parsed = /^\s*$/.test(text) ? [] : quick(text) ?? readYaml(targetGroupsSchema, text, source)
+export const groupsOf = (
+  text: string,
+  source: string,
+  meta: Readonly<Record<string, string>>,
+): TargetGroup[] => {
+  const parsed = /^\s*$/.test(text) ? [] : (quick(text) ?? readYaml(targetGroupsSchema, text, source))
   return parsed.map(({ targets, labels }, i) => ({
     source: `${source}:${i}`,
     targets: targets.map((address) => ({ __address__: address })),
@@ -71,7 +75,10 @@ class FileDiscovery implements Discoverer {
       try {
         watcher = watch(dir, { persistent: false, signal }, changed)
       } catch (error) {
-        log.warn({ dir, why: messageOf(error) }, 'directory of discovery files cannot be watched; it is looked at every refresh_interval')
+        log.warn(
+          { dir, why: messageOf(error) },
+          'directory of discovery files cannot be watched; it is looked at every refresh_interval',
+        )
         continue
       }
       watcher.on('error', (error) => {

@@ -31,7 +31,10 @@ export const createHttpDiscovery = (config: HttpSdConfig, deps: RefreshDeps & Cl
           throw new AppError('unavailable', `${url} answered ${answer.status}, not 200`)
         const type = answer.headers['content-type'] ?? ''
         if (!/^application\/json\s*(;|$)/i.test(type.trim()))
-          throw new AppError('unsupported_media', `${url} answered ${type || 'no content type'}, not application/json`)
+          throw new AppError(
+            'unsupported_media',
+            `${url} answered ${type || 'no content type'}, not application/json`,
+          )
         const groups = groupsOf(answer.body.toString('utf8'), url, { __meta_url: url })
         const gone = Array.from({ length: Math.max(known - groups.length, 0) }, (_, i) =>
           noTargets(`${url}:${groups.length + i}`),

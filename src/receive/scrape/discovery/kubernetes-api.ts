@@ -33,7 +33,10 @@ const fromKubeconfig = async (path: string): Promise<{ server: string; reach: ()
   }
   const cluster = kube.getCurrentCluster()
   if (!cluster)
-    throw new AppError('bad_data', `kubeconfig_file ${path}: its current-context names no cluster; set current-context`)
+    throw new AppError(
+      'bad_data',
+      `kubeconfig_file ${path}: its current-context names no cluster; set current-context`,
+    )
   const reach = async (): Promise<Reached> => {
     // Tokens of files and of programs are renewed in here.
     const asked: Parameters<typeof kube.applyToHTTPSOptions>[0] = {}
@@ -42,7 +45,12 @@ const fromKubeconfig = async (path: string): Promise<{ server: string; reach: ()
     for (const [name, value] of Object.entries(asked.headers ?? {}))
       if (value !== undefined) headers[name.toLowerCase()] = String(value)
     if (asked.auth) headers['authorization'] ??= `Basic ${Buffer.from(asked.auth).toString('base64')}`
-    const parts = { ca: text(asked.ca), cert: text(asked.cert), key: text(asked.key), serverName: asked.servername }
+    const parts = {
+      ca: text(asked.ca),
+      cert: text(asked.cert),
+      key: text(asked.key),
+      serverName: asked.servername,
+    }
     const given = Object.fromEntries(Object.entries(parts).filter(([, v]) => v !== undefined))
     const { proxyUrl } = cluster
     return {

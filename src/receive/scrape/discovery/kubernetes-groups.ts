@@ -2,51 +2,46 @@
 import type { KubernetesRole, KubernetesSdConfig } from '../discovery-config.ts'
 import type { TargetGroup } from '../target.ts'
 import { hostPort } from './discoverer.ts'
+import {
+  clean,
+  containersOf,
+  describe,
+  type Labels,
+  matchesHost,
+  named,
+  nodeNamed,
+  portLabels,
+  prefix,
+  secondFamily,
+  sliceTarget,
+} from './kubernetes-labels.ts'
 import type {
-  Container,
-  ContainerStatus,
-  Endpoints,
   EndpointSlice,
+  Endpoints,
   Ingress,
   KubeObject,
   Node,
-  ObjectMeta,
   ObjectReference,
   Pod,
   Service,
 } from './kubernetes-objects.ts'
 
 /** A kind's name in paths and selectors, and what other objects are asked for by. */
-export type Kind = 'node' | 'pod' | 'service' | 'endpoints' | 'endpointslice' | 'ingress' | 'namespace' | 'replicaset' | 'job'
+export type Kind =
+  | 'node'
+  | 'pod'
+  | 'service'
+  | 'endpoints'
+  | 'endpointslice'
+  | 'ingress'
+  | 'namespace'
+  | 'replicaset'
+  | 'job'
 
 /** Another object by `namespace/name` (or the name, where its kind has no namespace); undefined when there is none. */
 export type Find = (kind: Kind, key: string) => KubeObject | undefined
 
 type Attach = KubernetesSdConfig['attach_metadata']
-type Labels = Record<string, string>
-
-const prefix = '__meta_kubernetes_'
-
-/** Characters that no label name has become underscores. */
-const clean = (name: string): string => name.replace(/[^a-zA-Z0-9_]/g, '_')
-
-const describe = (labels: Labels, meta: ObjectMeta, resource: string): Labels => {
-  for (const [kind, pairs] of [
-    ['label', meta.labels],
-    ['annotation', meta.annotations],
-  ] as const)
-    for (const [name, value] of Object.entries(pairs ?? {})) {
-      labels[`${prefix}${resource}_${kind}_${clean(name)}`] = value
-      labels[`${prefix}${resource}_${kind}present_${clean(name)}`] = 'true'
-    }
-  return labels
-}
-
-const named = (labels: Labels, meta: ObjectMeta, role: KubernetesRole): Labels => {
-  labels[`${prefix}${role}_name`] = meta.name
-  return describe(labels, meta, role)
-}
-
 const keyOf = (namespace: string | undefined, name: string): string => `${namespace ?? ''}/${name}`
 const controllerOf = (object: KubeObject | undefined) =>
   object?.metadata.ownerReferences?.find((owner) => owner.controller === true)
@@ -128,7 +123,8 @@ class Builder {
     const ip = status.podIP
     if (!ip) return { source, targets: [], labels: {} }
     // Nodes are listed by their selector: a pod on another one is not wanted.
-    if (this.#attach.node && !this.#find('node', spec.nodeName ?? '')) return { source, targets: [], labels: {} }
+    if (this.#attach.node && !this.#find('node', spec.nodeName ?? ''))
+      return { source, targets: [], labels: {} }
     const labels = this.#podLabels(pod)
     labels[`${prefix}namespace`] = metadata.namespace ?? ''
     this.#nodeOf(labels, spec.nodeName)
@@ -200,7 +196,11 @@ class Builder {
   }
 
   /** A pod behind an address, with its labels on the target and the container whose port it is. */
-  #podTarget(target: Labels, pod: Pod, port: { port?: number | undefined; protocol?: string | undefined }): Labels {
+  #podTarget(
+    target: Labels,
+    pod: Pod,
+    port: { port?: number | undefined; protocol?: string | undefined },
+  ): Labels {
     const labels = { ...target, ...this.#podLabels(pod) }
     for (const { container, init } of containersOf(pod)) {
       const found = container.ports?.find((p) => p.containerPort === port.port)
@@ -291,7 +291,9 @@ class Builder {
     named(labels, metadata, 'endpointslice')
     const of = metadata.labels?.['kubernetes.io/service-name']
     const service =
-      of === undefined ? undefined : (this.#find('service', keyOf(metadata.namespace, of)) as Service | undefined)
+      of === undefined
+        ? undefined
+        : (this.#find('service', keyOf(metadata.namespace, of)) as Service | undefined)
     if (service) Object.assign(labels, this.#serviceLabels(service))
     this.#namespace(labels, metadata.namespace)
     if (secondFamily(service, slice)) return { source, targets: [], labels: {} }
@@ -313,80 +315,13 @@ class Builder {
   }
 }
 
-const nodeNamed = (ref: ObjectReference | undefined): string | undefined =>
-  ref?.kind === 'Node' ? ref.name : undefined
-
-const containersOf = ({ spec = {}, status = {} }: Pod) => {
-  const all = (containers: readonly Container[] = [], statuses: readonly ContainerStatus[], init: boolean) =>
-    containers.map((container) => ({
-      container,
-      init,
-      id: statuses.find((s) => s.name === container.name)?.containerID ?? '',
-    }))
-  return [
-    ...all(spec.containers, status.containerStatuses ?? [], false),
-    ...all(spec.initContainers, status.initContainerStatuses ?? [], true),
-  ]
-}
-
-const portLabels = (
-  container: Container,
-  init: boolean,
-  port: { containerPort: number; name?: string },
-  protocol: string | undefined,
-): Labels => ({
-  [`${prefix}pod_container_name`]: container.name,
-  [`${prefix}pod_container_image`]: container.image ?? '',
-  [`${prefix}pod_container_port_name`]: port.name ?? '',
-  [`${prefix}pod_container_port_number`]: String(port.containerPort),
-  [`${prefix}pod_container_port_protocol`]: protocol ?? '',
-  [`${prefix}pod_container_init`]: String(init),
-})
-
-type SliceEndpoint = NonNullable<EndpointSlice['endpoints']>[number]
-type SlicePort = NonNullable<EndpointSlice['ports']>[number]
-
-const sliceTarget = (address: string, endpoint: SliceEndpoint, port: SlicePort): Labels => {
-  const slice = `${prefix}endpointslice_`
-  const { conditions = {} } = endpoint
-  const target: Labels = { __address__: port.port === undefined ? address : hostPort(address, port.port) }
-  const put = (name: string, value: string | number | boolean | undefined | null): void => {
-    if (value !== undefined && value !== null) target[`${slice}${name}`] = String(value)
-  }
-  put('port_name', port.name)
-  put('port_protocol', port.protocol)
-  put('port', port.port)
-  put('port_app_protocol', port.appProtocol)
-  put('endpoint_conditions_ready', conditions.ready)
-  put('endpoint_conditions_serving', conditions.serving)
-  put('endpoint_conditions_terminating', conditions.terminating)
-  put('endpoint_hostname', endpoint.hostname)
-  put('endpoint_node_name', endpoint.nodeName)
-  put('endpoint_zone', endpoint.zone)
-  for (const [name, value] of Object.entries(endpoint.deprecatedTopology ?? {})) {
-    put(`endpoint_topology_${clean(name)}`, value)
-    put(`endpoint_topology_present_${clean(name)}`, 'true')
-  }
-  return target
-}
-
-/** A dual-stack service has a slice for each family; those of its first one are enough. */
-const secondFamily = (service: Service | undefined, slice: EndpointSlice): boolean => {
-  const { ipFamilyPolicy: policy, ipFamilies = [] } = service?.spec ?? {}
-  if (policy !== 'PreferDualStack' && policy !== 'RequireDualStack') return false
-  return ipFamilies.length > 0 && slice.addressType !== ipFamilies[0]
-}
-
-/** Whether a TLS host, which may begin with one wildcard part, covers a rule's host. */
-const matchesHost = (pattern: string, host: string): boolean => {
-  if (pattern === host) return true
-  const want = pattern.split('.')
-  const have = host.split('.')
-  return want[0] === '*' && want.length === have.length && want.slice(1).every((part, i) => part === have[i + 1])
-}
-
 /** The group of one object of a role; without targets when there is nothing to scrape. */
-export const groupOf = (role: KubernetesRole, object: KubeObject, find: Find, attach: Attach): TargetGroup => {
+export const groupOf = (
+  role: KubernetesRole,
+  object: KubeObject,
+  find: Find,
+  attach: Attach,
+): TargetGroup => {
   const builder = new Builder(find, attach)
   return builder[role](object as never)
 }

@@ -101,7 +101,11 @@ export interface EndpointSlice extends KubeObject {
   readonly addressType?: string
   readonly endpoints?: readonly {
     readonly addresses?: readonly string[]
-    readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean }
+    readonly conditions?: {
+      readonly ready?: boolean
+      readonly serving?: boolean
+      readonly terminating?: boolean
+    }
     readonly hostname?: string
     readonly nodeName?: string
     readonly zone?: string

@@ -67,7 +67,10 @@ const refusal = (path: string, status: number, body: string): Error => {
   return new AppError('unavailable', `${path} answered ${status}: ${said}${mend}`)
 }
 
-const list = async (deps: WatchDeps, signal: AbortSignal): Promise<{ objects: KubeObject[]; version: string }> => {
+const list = async (
+  deps: WatchDeps,
+  signal: AbortSignal,
+): Promise<{ objects: KubeObject[]; version: string }> => {
   const { api, clock, path } = deps
   const objects: KubeObject[] = []
   let next = ''

@@ -136,7 +136,8 @@ class Cache {
   }
 }
 
-type KubernetesDeps = RefreshDeps & ClientDeps & { readonly serviceAccount: string; readonly metrics: Metrics }
+type KubernetesDeps = RefreshDeps &
+  ClientDeps & { readonly serviceAccount: string; readonly metrics: Metrics }
 
 /** Watches everything a configuration needs into a cache; calls `ready` once all of it was listed, and `touched` at each change. */
 const watchAll = (
@@ -161,7 +162,10 @@ const watchAll = (
   for (const kind of kindsOf(config))
     for (const namespace of resources[kind].namespaced ? namespaces : ['']) {
       const path = pathOf(kind, namespace)
-      const selector = config.selectors.find((s) => s.role === (kind as KubernetesRole)) ?? { label: '', field: '' }
+      const selector = config.selectors.find((s) => s.role === (kind as KubernetesRole)) ?? {
+        label: '',
+        field: '',
+      }
       const source = `${cluster.server}${path}`
       waiting.add(path)
       const set = (event: string, key: string, object: KubeObject | null): void => {
