@@ -180,9 +180,12 @@ test('series that vanish, of a failed and of a removed target, end with a stale 
   // The target could still come back: its series end after two more intervals, at the time of the first missed scrape.
   expect(last(named('a'))).toBe(3)
   await until(() => last(named('a')) === 'stale' && last(named('up')) === 'stale')
-  expect(sink.samples().filter((s) => s.value === 'stale' && s.at > lastAt).map((s) => s.at - lastAt)).toEqual(
-    Array(6).fill(200),
-  )
+  expect(
+    sink
+      .samples()
+      .filter((s) => s.value === 'stale' && s.at > lastAt)
+      .map((s) => s.at - lastAt),
+  ).toEqual(Array(6).fill(200))
 })
 
 test('labels that clash, honor_labels, relabelling, params, authorization', async () => {

@@ -4,6 +4,7 @@ import { WireReader } from '../../lib/protobuf.ts'
 import { formatFloat } from '../../lib/template/float.ts'
 import type { MetricType } from '../../model/batch.ts'
 import type { BatchBuilder } from '../../model/batch-builder.ts'
+import { LineError } from './line.ts'
 import type { MetadataLines } from './metadata.ts'
 import { ProtobufMetric } from './protobuf-metric.ts'
 import type { DecodeCounts, SeriesCache } from './series-cache.ts'
@@ -80,6 +81,7 @@ export class ProtobufDecoder {
     } catch (error) {
       series.rollback()
       this.counts = { scraped: series.scraped, kept: series.kept, added: 0 }
+      if (error instanceof LineError) throw new AppError('bad_data', `protobuf: ${error.message}`)
       throw error
     }
     this.#known = this.#next

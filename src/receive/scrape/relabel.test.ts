@@ -78,7 +78,9 @@ describe('relabel', () => {
         .error?.issues.map((i) => i.message)
         .join()
     expect(why({ action: 'replace' })).toContain('needs target_label')
-    expect(why({ action: 'labeldrop', regex: 'x', target_label: 'y' })).toContain('means nothing to action labeldrop')
+    expect(why({ action: 'labeldrop', regex: 'x', target_label: 'y' })).toContain(
+      'means nothing to action labeldrop',
+    )
     expect(why({ action: 'labelkeep', source_labels: ['a'] })).toContain('means nothing to action labelkeep')
     expect(why({ action: 'keepequal', target_label: 'x', regex: 'y' })).toContain('means nothing')
     expect(why({ action: 'lowercase', target_label: 'x', replacement: 'y' })).toContain('means nothing')

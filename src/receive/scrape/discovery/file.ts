@@ -1,9 +1,9 @@
 // file_sd_configs: targets from YAML and JSON files, read again when they change.
-import { type FSWatcher, watch } from 'node:fs'
+import { watch } from 'node:fs'
 import { glob, readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf } from '../../../lib/errors.ts'
-import { type Duration, duration } from '../../../lib/time.ts'
+import { duration } from '../../../lib/time.ts'
 import { readYaml } from '../../../lib/yaml.ts'
 import { type FileSdConfig, targetGroupsSchema } from '../discovery-config.ts'
 import type { TargetGroup } from '../target.ts'
@@ -47,6 +47,8 @@ class FileDiscovery implements Discoverer {
   readonly #deps: RefreshDeps
   readonly #known = new Map<string, Known>()
   #update: Update = () => {}
+  readonly #watched = new Set<string>()
+  #settling: { cancel(): void } | null = null
   #looking: Promise<void> | null = null
   #again = false
 
@@ -57,33 +59,38 @@ class FileDiscovery implements Discoverer {
 
   async start(update: Update, signal: AbortSignal): Promise<void> {
     this.#update = update
-    this.#watch(signal)
-    await refreshing(this.#deps.clock, this.#config.refresh_interval, signal, () => this.#look())
+    await refreshing(this.#deps.clock, this.#config.refresh_interval, signal, () => {
+      // A directory that was not there may be now.
+      this.#watch(signal)
+      return this.#look()
+    })
   }
 
   /** Directories are watched, not files: a file may be new, or put in place by a rename or a link. */
   #watch(signal: AbortSignal): void {
     const { clock, log } = this.#deps
-    let timer: { cancel(): void } | null = null
     const changed = (): void => {
-      timer?.cancel()
-      timer = clock.after(settle as Duration, () => void this.#look())
+      this.#settling?.cancel()
+      this.#settling = clock.after(settle, () => void this.#look())
     }
-    signal.addEventListener('abort', () => timer?.cancel(), { once: true })
+    if (this.#watched.size === 0)
+      signal.addEventListener('abort', () => this.#settling?.cancel(), { once: true })
     for (const dir of new Set(this.#config.files.map(dirname))) {
-      let watcher: FSWatcher
-      try {
-        watcher = watch(dir, { persistent: false, signal }, changed)
-      } catch (error) {
-        log.warn(
-          { dir, why: messageOf(error) },
-          'directory of discovery files cannot be watched; it is looked at every refresh_interval',
-        )
-        continue
+      if (this.#watched.has(dir)) continue
+      const lost = (error: unknown): void => {
+        this.#watched.delete(dir)
+        if (!signal.aborted)
+          log.warn(
+            { dir, why: messageOf(error) },
+            'directory of discovery files cannot be watched; it is looked at every refresh_interval',
+          )
       }
-      watcher.on('error', (error) => {
-        if (!signal.aborted) log.warn({ dir, why: messageOf(error) }, 'watch of discovery files ended')
-      })
+      try {
+        watch(dir, { persistent: false, signal }, changed).on('error', lost)
+        this.#watched.add(dir)
+      } catch (error) {
+        lost(error)
+      }
     }
   }
 
