@@ -174,15 +174,23 @@ export const httpShape = (place: Place) => {
     enable_http2: z.boolean().default(true),
     http_headers: z
       .record(
-        z.string().refine((name) => !reserved.has(name.toLowerCase()), {
-          error: 'is set by Airboss itself; use the key that is there for it (authorization, basic_auth)',
-        }),
+        z.string(),
         z.strictObject({
           values: z.array(z.string()).default([]),
           secrets: z.array(secret).default([]),
           files: z.array(path).default([]),
         }),
       )
+      .superRefine((headers, ctx) => {
+        for (const name of Object.keys(headers))
+          if (reserved.has(name.toLowerCase()))
+            ctx.addIssue({
+              code: 'custom',
+              path: [name],
+              message:
+                'is set by Airboss itself; use the key that is there for it (authorization, basic_auth)',
+            })
+      })
       .default({}),
     sigv4: refusedKey('sigv4', 'use authorization with a token'),
     azuread: refusedKey('azuread', 'use oauth2'),
