@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { allThere, freePort, type Peer, startPeer } from '../kit/debian.ts'
 import { startProduct } from '../kit/product.ts'
+import { startScraping } from '../kit/scraping.ts'
 import { tempDir } from '../kit/temp-dir.ts'
 import { until } from '../kit/until.ts'
 
@@ -172,4 +173,34 @@ test.runIf(there)(
       )
   },
   5 * 60_000,
+)
+
+test.runIf(allThere('prometheus-node-exporter'))(
+  'node_exporter in protobuf has the series it has in text',
+  async () => {
+    const node = await peer('prometheus-node-exporter', (a) => [`--web.listen-address=${a}`], '/metrics')
+    const address = node.url.replace('http://', '')
+    const job = (name: string, protocol: string): string =>
+      `- {job_name: ${name}, scrape_interval: 1s, scrape_protocols: [${protocol}], static_configs: [{targets: ['${address}']}]}\n`
+    const s = await startScraping(job('text', 'PrometheusText0.0.4') + job('proto', 'PrometheusProto'))
+    // The text has 1 where protobuf's own rule for numbers in labels says 1.0.
+    const of = (name: string): string[] =>
+      Object.keys(s.sink.last())
+        .filter((series) => series.includes(`job="${name}"`) && !series.startsWith('scrape_'))
+        .map((series) =>
+          series
+            .replace(`job="${name}"`, '')
+            .replace(/(le|quantile)="([^"]+)"/, (_, label: string, n: string) => `${label}=${Number(n)}`),
+        )
+        .sort()
+    await until(
+      'the same series',
+      () => of('proto').length > 200 && JSON.stringify(of('proto')) === JSON.stringify(of('text')),
+      patience,
+    ).catch(() => undefined)
+    expect(of('proto').filter((series) => !of('text').includes(series))).toEqual([])
+    expect(of('text').filter((series) => !of('proto').includes(series))).toEqual([])
+    expect(of('proto').length).toBeGreaterThan(200)
+  },
+  patience * 2,
 )
