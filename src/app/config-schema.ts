@@ -100,6 +100,10 @@ const listenSchema = z
   })
   .prefault({})
 
+/** Sections of prometheus.yml that Airboss has not: each is an error with its own words. */
+const refusedSection = (key: string, mend: string) =>
+  z.undefined({ error: `not supported; ${mend}, and remove ${key}` }).optional()
+
 /** `base` is the directory that relative paths in `scrape_configs` are meant from. */
 export const configSchema = (env: Environment, base = '.') =>
   z.strictObject({
@@ -116,6 +120,12 @@ export const configSchema = (env: Environment, base = '.') =>
     scrape_configs: scrapeConfigsSchema(env, base).default([]),
     /** Further files with `scrape_configs`; patterns may match nothing. */
     scrape_config_files: z.array(z.string().min(1)).default([]),
+    alerting: refusedSection(
+      'alerting',
+      'Airboss routes alerts itself: name your Alertmanager file under alertmanager',
+    ),
+    remote_write: refusedSection('remote_write', 'what Airboss has is in ClickHouse, and in its Prometheus API'),
+    remote_read: refusedSection('remote_read', 'Airboss reads from its own store only'),
     /** Rule files in Prometheus's form; left out = the packs that come with Airboss, `[]` = none. */
     rule_files: z.array(z.string()).optional(),
     /** A file in Alertmanager's form. */
