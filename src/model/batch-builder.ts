@@ -2,6 +2,7 @@
 import { RowWriter } from '../lib/row-binary.ts'
 import type { Instant } from '../lib/time.ts'
 import type { Batch, CostRow, EventRow, Metadata } from './batch.ts'
+import { ExemplarRows, exemplarLabelsFit } from './exemplar.ts'
 import { type Labels, labelOf, metricName } from './labels.ts'
 import { encodeHistogram, fitted, type NativeHistogram, wrongWith } from './native-histogram.ts'
 import type { SeriesRows } from './packed-rows.ts'
@@ -62,6 +63,9 @@ export class BatchBuilder {
   readonly metadata: Metadata[] = []
   readonly events: EventRow[] = []
   readonly costs: CostRow[] = []
+  #exemplars: ExemplarRows | null = null
+  /** Exemplars that were too long, too old or ahead of time: they are left out and refuse nothing else. */
+  exemplarsDropped = 0
 
   constructor(table: SeriesTable, limits: AdmissionLimits, now: Instant, capacity = 1024) {
     this.#table = table
@@ -75,6 +79,13 @@ export class BatchBuilder {
 
   get length(): number {
     return this.#length
+  }
+  /** Whether there is nothing to be pushed. */
+  get empty(): boolean {
+    return (
+      this.#length + this.metadata.length + this.events.length + this.costs.length === 0 &&
+      this.#exemplars === null
+    )
   }
   get rejected(): number {
     let n = 0
@@ -165,6 +176,20 @@ export class BatchBuilder {
     return true
   }
 
+  /**
+   * Adds an exemplar of a series, `labels` with `trace_id` and `span_id` among them; `at` in milliseconds. False when it is left out: its
+   * labels have more than 128 characters, or its time is outside the accepted age.
+   */
+  exemplar(ref: SeriesRef, at: number, value: number, labels: Labels): boolean {
+    if (!this.accepts(at) || !exemplarLabelsFit(labels)) {
+      this.exemplarsDropped++
+      return false
+    }
+    this.#exemplars ??= new ExemplarRows()
+    this.#exemplars.add(ref, at, value, labels)
+    return true
+  }
+
   #timely(ref: SeriesRef, at: number): boolean {
     // NaN compares false, and so is refused.
     if (at >= this.#oldestAt && at <= this.#newestAt) return true
@@ -235,6 +260,7 @@ export class BatchBuilder {
       events: this.events,
       costs: this.costs,
       histograms: this.#histogramRows(),
+      ...(this.#exemplars ? { exemplars: this.#exemplars.build() } : {}),
     }
   }
 }
