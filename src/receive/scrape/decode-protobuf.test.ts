@@ -5,7 +5,10 @@ import { encodeFamilies, pairs } from '../../../test/kit/prometheus-proto.ts'
 import { instant } from '../../lib/time.ts'
 import { isStaleAt, wordsOf } from '../../model/batch.ts'
 import { BatchBuilder, defaultAdmission } from '../../model/batch-builder.ts'
+import { readExemplar } from '../../model/exemplar.ts'
 import { labelsOf, printLabels } from '../../model/labels.ts'
+import { decodeHistogram } from '../../model/native-histogram.ts'
+import { rowBytes } from '../../model/packed-rows.ts'
 import { SeriesTable } from '../../model/series.ts'
 import { ScrapeDecoder } from './decode.ts'
 import { ProtobufDecoder, type ProtobufOptions } from './decode-protobuf.ts'
@@ -37,7 +40,18 @@ const kit = (settings: Partial<ProtobufOptions> = {}, sampleLimit = 0) => {
       batch.at[i]! - now,
       isStaleAt(words, i) ? 'stale' : batch.value[i],
     ])
-    return { samples, metadata: batch.metadata, batch }
+    const rows = batch.exemplars
+    const exemplars = [...(rows?.ref ?? [])].map((ref, i) => [
+      printLabels(table.labels(ref)),
+      readExemplar(rowBytes(rows!, i), rows!.at[i]! - now),
+    ])
+    const packed = batch.histograms
+    const histograms = [...(packed?.ref ?? [])].map((ref, i) => [
+      printLabels(table.labels(ref)),
+      packed!.at[i]! - now,
+      decodeHistogram(rowBytes(packed!, i)),
+    ])
+    return { samples, metadata: batch.metadata, exemplars, histograms, rejections: builder.rejections }
   }
   const read = (body: Buffer, now = at) => {
     const builder = new BatchBuilder(table, defaultAdmission, now)
@@ -153,6 +167,123 @@ test('what vanishes ends, also when the target changes to text and back; the sam
     ['three', 0, 'stale'],
   ])
   expect(back.counts.added).toBe(0)
+})
+
+const exemplar = (trace: string, value: number, seconds?: number) => ({
+  label: pairs({ trace_id: trace }),
+  value,
+  ...(seconds === undefined ? {} : { timestamp: { seconds, nanos: 500_000_000 } }),
+})
+const seconds = at / 1000
+
+test('exemplars of counters and buckets, each kept once however often it is told', () => {
+  const { read } = kit()
+  const body = (trace: string) =>
+    encodeFamilies([
+      {
+        name: 'c_total',
+        type: 0,
+        metric: [{ counter: { value: 1, exemplar: exemplar(trace, 1, seconds - 5) } }],
+      },
+      {
+        name: 'h',
+        type: 4,
+        metric: [
+          {
+            histogram: {
+              sampleCount: 1,
+              sampleSum: 1,
+              bucket: [{ cumulativeCount: 1, upperBound: 2, exemplar: exemplar('b', 0.5) }],
+            },
+          },
+        ],
+      },
+    ])
+  expect(read(body('a')).exemplars).toEqual([
+    ['c_total', { at: -4500, value: 1, labels: ['trace_id', 'a'] }],
+    ['h_bucket{le="2.0"}', { at: 0, value: 0.5, labels: ['trace_id', 'b'] }],
+  ])
+  expect(read(body('a'), instant(at + 1000)).exemplars).toEqual([])
+  expect(read(body('c'), instant(at + 2000)).exemplars).toEqual([
+    ['c_total', { at: -6500, value: 1, labels: ['trace_id', 'c'] }],
+  ])
+})
+
+const nativeHistogram = {
+  sampleCount: 7,
+  sampleSum: 18.5,
+  schema: 1,
+  zeroThreshold: 0.001,
+  zeroCount: 1,
+  positiveSpan: [
+    { offset: -1, length: 2 },
+    { offset: 2, length: 1 },
+  ],
+  positiveDelta: [2, -1, 1],
+  negativeSpan: [{ offset: 0, length: 1 }],
+  negativeDelta: [1],
+  exemplars: [exemplar('n2', 3, seconds - 1), exemplar('n1', 2, seconds - 2), exemplar('untimed', 1)],
+}
+
+test('native histograms: integer and float, their exemplars, classic buckets beside them where wanted', () => {
+  const bucket = [{ cumulativeCount: 7, upperBound: 10 }]
+  const family = (more: object, type = 4) =>
+    encodeFamilies([
+      { name: 'h', help: 'H', type, metric: [{ histogram: { ...nativeHistogram, bucket, ...more } }] },
+    ])
+  const native = kit({ native: true })
+  const got = native.read(family({}))
+  expect(got.samples).toEqual([])
+  expect(got.counts).toEqual({ scraped: 1, kept: 1, added: 1 })
+  expect(got.histograms).toEqual([
+    [
+      'h',
+      0,
+      {
+        schema: 1,
+        hint: 'unknown',
+        count: 7,
+        sum: 18.5,
+        zeroThreshold: 0.001,
+        zeroCount: 1,
+        positive: { index: [-1, 0, 3], count: [2, 1, 2] },
+        negative: { index: [0], count: [1] },
+        bounds: [],
+      },
+    ],
+  ])
+  expect(got.exemplars).toEqual([
+    ['h', { at: -1500, value: 2, labels: ['trace_id', 'n1'] }],
+    ['h', { at: -500, value: 3, labels: ['trace_id', 'n2'] }],
+  ])
+  const again = native.read(family({}), instant(at + 1000))
+  expect(again.exemplars).toEqual([])
+  // It vanishes as any other series does.
+  expect(native.read(encodeFamilies([]), instant(at + 2000)).samples).toEqual([['h', 0, 'stale']])
+
+  const float = { sampleCountFloat: 3.5, positiveCount: [1, 0.5, 1], negativeCount: [1], zeroCountFloat: 0.5 }
+  expect(
+    kit({ native: true }).read(family({ ...float, positiveDelta: [], negativeDelta: [] }, 5)).histograms,
+  ).toMatchObject([['h', 0, { hint: 'gauge', count: 3.5, zeroCount: 0.5, positive: { count: [1, 0.5, 1] } }]])
+
+  const both = kit({ native: true, classicToo: true }).read(family({}))
+  expect(both.histograms).toHaveLength(1)
+  expect(both.samples.map(([series]) => series)).toEqual([
+    'h_count',
+    'h_sum',
+    'h_bucket{le="10.0"}',
+    'h_bucket{le="+Inf"}',
+  ])
+  const classic = kit().read(family({}))
+  expect(classic.histograms).toEqual([])
+  expect(classic.samples).toHaveLength(4)
+
+  const wrong = kit({ native: true }).read(family({ sampleCount: 8 }))
+  expect(wrong.histograms).toEqual([])
+  expect(wrong.rejections).toMatchObject([{ reason: 'bad_histogram', count: 1 }])
+  expect(kit({ native: true }).read(family({ positiveDelta: [1] })).rejections).toMatchObject([
+    { reason: 'bad_histogram', example: expect.stringContaining('native histogram h: its spans') },
+  ])
 })
 
 test('limits count what they refuse; a body that is broken says where', () => {

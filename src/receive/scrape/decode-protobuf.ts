@@ -4,10 +4,12 @@ import { WireReader } from '../../lib/protobuf.ts'
 import { formatFloat } from '../../lib/template/float.ts'
 import type { MetricType } from '../../model/batch.ts'
 import type { BatchBuilder } from '../../model/batch-builder.ts'
+import { type Labels, labelsOf } from '../../model/labels.ts'
+import { bucketsOf, type NativeHistogram } from '../../model/native-histogram.ts'
 import { LineError } from './line.ts'
 import type { MetadataLines } from './metadata.ts'
-import { ProtobufMetric } from './protobuf-metric.ts'
-import type { DecodeCounts, SeriesCache } from './series-cache.ts'
+import { ProtobufMetric, type RawExemplar, type RawSpans } from './protobuf-metric.ts'
+import type { DecodeCounts, Entry, SeriesCache } from './series-cache.ts'
 
 export interface ProtobufOptions {
   /** Whether native histograms are kept as such. */
@@ -56,6 +58,8 @@ export class ProtobufDecoder {
   /** Metrics of the last scrape by name and label bytes. */
   #known = new Map<string, Slot>()
   #next = new Map<string, Slot>()
+  /** The time of the sample added last. */
+  #keptAt = 0
   /** Counts of the last body, also of one that was refused. */
   counts: DecodeCounts = { scraped: 0, kept: 0, added: 0 }
 
@@ -125,31 +129,74 @@ export class ProtobufDecoder {
       for (let i = 0; i < metric.points; i++)
         this.#add(slot, '', 'quantile', metric.bounds[i]!, metric.values[i]!, builder)
     } else if (family.type === histogram || family.type === gaugeHistogram) {
-      const { classicToo } = this.#options()
-      if (!this.#native(family, slot, builder) || (classicToo && metric.points > 0))
-        this.#classic(slot, builder)
-    } else this.#add(slot, '', '', 0, metric.value, builder)
+      const { native, classicToo } = this.#options()
+      const isNative = native && metric.isNative
+      if (isNative) this.#native(family, slot, builder, r)
+      if (!isNative || (classicToo && metric.points > 0)) this.#classic(slot, builder, r)
+    } else {
+      const entry = this.#add(slot, '', '', 0, metric.value, builder)
+      this.#exemplar(entry, metric.exemplars.get(0), builder, r)
+    }
   }
 
-  /** Keeps a native histogram as such; false when this is none, or they are not wanted. */
-  #native(_family: Family, _slot: Slot, _builder: BatchBuilder): boolean {
-    return false
+  #native({ type, name }: Family, slot: Slot, builder: BatchBuilder, r: WireReader): void {
+    const metric = this.#metric
+    const entry = this.#series.entry(this.#text(slot, '', '', 0))
+    const at = this.#series.keep(entry, metric.time !== 0, metric.time)
+    if (Number.isNaN(at)) return
+    const made = nativeOf(metric, type === gaugeHistogram)
+    if (typeof made === 'string') {
+      builder.reject('bad_histogram', `native histogram ${name}: ${made}`)
+      return
+    }
+    builder.histogram(entry.ref, at, made, !isFloat(metric))
+    // Its own, or those of its classic buckets; without a time none can be told from one that was kept before.
+    const all = metric.ownExemplars.length > 0 ? metric.ownExemplars : [...metric.exemplars.values()]
+    for (const e of all.filter((x) => !Number.isNaN(x.at)).sort((a, b) => a.at - b.at)) {
+      if (e.at <= entry.exemplarAt) continue
+      entry.exemplarAt = e.at
+      builder.exemplar(entry.ref, e.at, e.value, exemplarLabels(r, e))
+    }
   }
 
-  #classic(slot: Slot, builder: BatchBuilder): void {
-    const { points, bounds, values, count, sum } = this.#metric
+  #classic(slot: Slot, builder: BatchBuilder, r: WireReader): void {
+    const { points, bounds, values, count, sum, exemplars } = this.#metric
     this.#add(slot, '_count', '', 0, count, builder)
     this.#add(slot, '_sum', '', 0, sum, builder)
-    for (let i = 0; i < points; i++) this.#add(slot, '_bucket', 'le', bounds[i]!, values[i]!, builder)
+    for (let i = 0; i < points; i++) {
+      const entry = this.#add(slot, '_bucket', 'le', bounds[i]!, values[i]!, builder)
+      this.#exemplar(entry, exemplars.get(i), builder, r)
+    }
     if (points === 0 || bounds[points - 1] !== Number.POSITIVE_INFINITY)
       this.#add(slot, '_bucket', 'le', Number.POSITIVE_INFINITY, count, builder)
   }
 
-  #add(slot: Slot, suffix: string, label: string, at: number, value: number, builder: BatchBuilder): void {
+  /** Adds a sample; its entry when it was kept. */
+  #add(
+    slot: Slot,
+    suffix: string,
+    label: string,
+    at: number,
+    value: number,
+    builder: BatchBuilder,
+  ): Entry | null {
     const { time } = this.#metric
     const entry = this.#series.entry(this.#text(slot, suffix, label, at))
     const keptAt = this.#series.keep(entry, time !== 0, time)
-    if (!Number.isNaN(keptAt)) builder.add(entry.ref, keptAt, value)
+    if (Number.isNaN(keptAt)) return null
+    builder.add(entry.ref, keptAt, value)
+    this.#keptAt = keptAt
+    return entry
+  }
+
+  /** Keeps an exemplar of the sample just added, unless it is the one the series came with before. */
+  #exemplar(entry: Entry | null, raw: RawExemplar | undefined, builder: BatchBuilder, r: WireReader): void {
+    if (entry === null || raw === undefined) return
+    const written = r.bytes.toString('latin1', raw.from, raw.to)
+    if (written === entry.exemplar) return
+    entry.exemplar = written
+    const at = Number.isNaN(raw.at) ? this.#keptAt : raw.at
+    builder.exemplar(entry.ref, at, raw.value, exemplarLabels(r, raw))
   }
 
   /** The series as the text format writes it: by it all formats know it as the same. */
@@ -192,8 +239,12 @@ const textAt = (r: WireReader, stop: number): string => {
   return text
 }
 
-/** A LabelPair as the text format writes it. */
-const pairOf = (r: WireReader, stop: number): string => {
+interface LabelPair {
+  readonly name: string
+  readonly value: string
+}
+
+const readPair = (r: WireReader, stop: number): LabelPair => {
   let name = ''
   let value = ''
   while (r.at < stop) {
@@ -204,5 +255,36 @@ const pairOf = (r: WireReader, stop: number): string => {
   }
   r.close(stop)
   if (name === '') throw new AppError('bad_data', `protobuf: a label before byte ${stop} has no name`)
+  return { name, value }
+}
+
+/** A LabelPair as the text format writes it. */
+const pairOf = (r: WireReader, stop: number): string => {
+  const { name, value } = readPair(r, stop)
   return `${bareLabel.test(name) ? name : `"${escaped(name)}"`}="${escaped(value)}"`
+}
+
+const exemplarLabels = (r: WireReader, { labels }: RawExemplar): Labels => {
+  const found: Record<string, string> = {}
+  for (let i = 0; i < labels.length; i += 2) {
+    r.at = labels[i]!
+    const { name, value } = readPair(r, labels[i + 1]!)
+    found[name] = value
+  }
+  return labelsOf(found)
+}
+
+const isFloat = (metric: ProtobufMetric): boolean => metric.countIsFloat || metric.zeroIsFloat
+
+/** The native histogram of a metric; a text says why it is none. */
+const nativeOf = (metric: ProtobufMetric, isGauge: boolean): NativeHistogram | string => {
+  const side = (spans: RawSpans) =>
+    isFloat(metric) ? bucketsOf(spans, spans.counts, false) : bucketsOf(spans, spans.deltas, true)
+  const positive = side(metric.positive)
+  if (typeof positive === 'string') return positive
+  const negative = side(metric.negative)
+  if (typeof negative === 'string') return negative
+  const { schema, count, sum, zeroThreshold, zeroCount } = metric
+  const hint = isGauge ? 'gauge' : 'unknown'
+  return { schema, hint, count, sum, zeroThreshold, zeroCount, positive, negative, bounds: [] }
 }

@@ -1,10 +1,11 @@
 // Text format 0.0.4 and OpenMetrics 1.0 into columns: one pass over the text, a series' labels read once and then known by its text.
 import { AppError } from '../../lib/errors.ts'
 import type { BatchBuilder } from '../../model/batch-builder.ts'
+import { type Labels, labelsOf } from '../../model/labels.ts'
 import { type Format, isBlank, LineError, readSeries, seriesEnd } from './line.ts'
 import { MetadataLines } from './metadata.ts'
 import { readNumber } from './number.ts'
-import { type DecodeCounts, type DecodeOptions, type Entry, SeriesCache } from './series-cache.ts'
+import { copy, type DecodeCounts, type DecodeOptions, type Entry, SeriesCache } from './series-cache.ts'
 
 const newline = 10
 const hash = 35
@@ -101,7 +102,35 @@ export class ScrapeDecoder {
     scan.values(end, to)
     scan.inSample = false
     const at = series.keep(entry, scan.hasTime, scan.time)
-    if (!Number.isNaN(at)) scan.add(entry.ref, at)
+    if (Number.isNaN(at)) return
+    scan.add(entry.ref, at)
+    if (scan.exemplarAt >= 0) scan.addExemplar(entry, at, to)
+  }
+}
+
+interface ReadExemplar {
+  readonly labels: Labels
+  readonly value: number
+  /** Milliseconds, null without one. */
+  readonly time: number | null
+}
+
+/** Labels in braces, a value, and it may be a time in seconds. Throws LineError. */
+const readExemplar = (text: string): ReadExemplar => {
+  const end = seriesEnd(text, 0, text.length)
+  const labels = readSeries(`exemplar${text.slice(0, end)}`)
+  labels.delete('__name__')
+  const parts = text
+    .slice(end)
+    .trim()
+    .split(/[ \t]+/)
+  const [value, seconds = null] = parts.map((p) => readNumber(p, 0, p.length))
+  if (parts.length > 2 || value === null || value === undefined || (parts.length === 2 && seconds === null))
+    throw new LineError('an exemplar must have a value, and may have a time, after its labels')
+  return {
+    labels: labelsOf(Object.fromEntries(labels)),
+    value,
+    time: seconds === null ? null : Math.round(seconds * 1000),
   }
 }
 
@@ -115,6 +144,8 @@ class Scan {
   inSample = false
   hasTime = false
   time = 0
+  /** Where the exemplar of the sample begins, -1 without one. */
+  exemplarAt = -1
   #value = 0
 
   constructor(text: string, format: Format, builder: BatchBuilder) {
@@ -133,6 +164,7 @@ class Scan {
     if (value === null || end === i) throw new LineError(`${JSON.stringify(text.slice(i, end))} is no value`)
     this.#value = value
     this.hasTime = false
+    this.exemplarAt = -1
     i = this.#skip(end, to)
     if (i >= to || text.charCodeAt(i) === 13) return
     if (text.charCodeAt(i) !== hash) {
@@ -143,7 +175,9 @@ class Scan {
     }
     if (this.format === 'text' || text.charCodeAt(i) !== hash || text.charCodeAt(i + 1) !== 32)
       throw new LineError(`${JSON.stringify(text.slice(i, to))} follows the sample`)
-    this.#exemplar(i + 2, to)
+    this.exemplarAt = i + 2
+    if (text.charCodeAt(i + 2) !== 123)
+      throw new LineError('an exemplar must begin with its labels in braces')
   }
 
   #readTime(from: number, to: number): void {
@@ -158,18 +192,13 @@ class Scan {
     this.time = this.format === 'text' ? time : Math.round(time * 1000)
   }
 
-  // An exemplar is checked for its shape and not kept.
-  #exemplar(from: number, to: number): void {
-    const { text } = this
-    if (text.charCodeAt(from) !== 123) throw new LineError('an exemplar must begin with its labels in braces')
-    const end = seriesEnd(text, from, to)
-    readSeries(`exemplar${text.slice(from, end)}`)
-    const parts = text
-      .slice(end, to)
-      .trim()
-      .split(/[ \t]+/)
-    if (parts.length > 2 || parts.some((p) => readNumber(p, 0, p.length) === null))
-      throw new LineError('an exemplar must have a value, and may have a time, after its labels')
+  /** Keeps the exemplar of a sample at `at`, unless it is the one the series came with before. */
+  addExemplar(entry: Entry, at: number, to: number): void {
+    const written = this.text.slice(this.exemplarAt, to)
+    if (written === entry.exemplar) return
+    const { labels, value, time } = readExemplar(written)
+    entry.exemplar = copy(written)
+    this.builder.exemplar(entry.ref, time ?? at, value, labels)
   }
 
   add(ref: number, at: number): void {

@@ -29,6 +29,8 @@ export interface LoopDeps {
   readonly log: Logger
   readonly failures: Counter
   readonly refused: Counter
+  /** Exemplars that were left out. */
+  readonly leftOut: Counter
 }
 
 const none: DecodeCounts = { scraped: 0, kept: 0, added: 0 }
@@ -160,7 +162,7 @@ export class Loop {
   }
 
   async #settle(builder: BatchBuilder, problem0: string): Promise<void> {
-    const { log, failures, refused } = this.#deps
+    const { log, failures, refused, leftOut } = this.#deps
     const { url, job } = this.target
     let problem = problem0
     try {
@@ -169,6 +171,7 @@ export class Loop {
       problem = `scraped, but not stored: ${messageOf(error)}`
     }
     for (const r of builder.rejections) refused.add(r.count, { job: job.job_name, reason: r.reason })
+    if (builder.exemplarsDropped > 0) leftOut.add(builder.exemplarsDropped, { job: job.job_name })
     if (problem !== '') failures.add(1, { job: job.job_name })
     // Said when it begins and when it ends, not at every scrape.
     if (problem !== '' && this.#health !== 'down')

@@ -21,8 +21,10 @@ const numbers = (r: WireReader, packed: boolean, stop: number, into: number[], o
   r.close(end)
 }
 
-/** An exemplar as it stands: where its labels lie (from and to in turn), its value, and its time in milliseconds, NaN without one. */
+/** An exemplar as it stands: where it lies, where its labels lie (from and to in turn), its value, and its time in milliseconds, NaN without one. */
 export interface RawExemplar {
+  readonly from: number
+  readonly to: number
   readonly labels: readonly number[]
   readonly value: number
   readonly at: number
@@ -260,6 +262,7 @@ export class ProtobufMetric {
   }
 
   #exemplar(r: WireReader, stop: number): RawExemplar {
+    const from = r.at
     const labels: number[] = []
     let value = 0
     let at = Number.NaN
@@ -274,7 +277,7 @@ export class ProtobufMetric {
       else r.skip(tag, stop)
     }
     r.close(stop)
-    return { labels, value, at }
+    return { from, to: stop, labels, value, at }
   }
 
   #timestamp(r: WireReader, stop: number): number {

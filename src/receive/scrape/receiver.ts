@@ -93,6 +93,11 @@ const loopDeps = (deps: ScraperDeps): LoopDeps => ({
     'job',
     'reason',
   ]),
+  leftOut: deps.metrics.counter(
+    'airboss_scrape_exemplars_dropped_total',
+    'Scraped exemplars left out: too long, too old or ahead of time. Their samples were taken.',
+    ['job'],
+  ),
 })
 
 /** The jobs that run, each with its pool. */

@@ -33,13 +33,17 @@ export interface Entry {
   before: number
   /** The scrape it was last in at all. */
   seen: number
+  /** The exemplar it came with last, as it was written: targets repeat one until they have another. */
+  exemplar: string
+  /** The time of the newest exemplar of a native histogram, which has several. */
+  exemplarAt: number
 }
 
 export const dropped = -1
 const refused = -2
 
-// A slice of a body would keep the whole body alive.
-const copy = (text: string): string => Buffer.from(text, 'utf8').toString('utf8')
+/** The text for itself: a slice of a body would keep the whole body alive. */
+export const copy = (text: string): string => Buffer.from(text, 'utf8').toString('utf8')
 
 /** One scrape is `begin`, then an `entry` and a `keep` for each sample, then `commit` or `rollback`. */
 export class SeriesCache {
@@ -96,7 +100,15 @@ export class SeriesCache {
       this.again(known)
       return known
     }
-    const entry: Entry = { text: copy(text), ref: refused, live: -1, before: -1, seen: -1 }
+    const entry: Entry = {
+      text: copy(text),
+      ref: refused,
+      live: -1,
+      before: -1,
+      seen: -1,
+      exemplar: '',
+      exemplarAt: 0,
+    }
     entry.ref = this.#resolve(readSeries(entry.text))
     this.#known.set(entry.text, entry)
     this.#order.push(entry)
