@@ -13,7 +13,7 @@ import type { Querier } from '../model/ports/querier.ts'
 import { SeriesTable } from '../model/series.ts'
 import { type Channels, createChannels } from '../notify/channels.ts'
 import { createQuerier } from '../query/querier.ts'
-import { headersOf } from '../receive/scrape/config.ts'
+import { checkClients } from '../receive/scrape/http-config.ts'
 import { queryFor } from '../rollout/query-for.ts'
 import { createRules } from '../rules/rules.ts'
 import type { Settings } from './config.ts'
@@ -96,25 +96,33 @@ const checkDeployments = ({ config }: Settings, report: Report): void => {
       if (problem === 'bad_range') report(['deployments', i, 'dependencies', needs], why)
 }
 
-const checkScrapes = ({ config }: Settings, report: Report): void => {
+const checkScrapes = (settings: Settings, report: Report): void => {
+  const { config } = settings
   const { scrape_interval: interval, scrape_timeout: timeout } = config.global
   if (timeout !== undefined && timeout > interval)
     report(
       ['global', 'scrape_timeout'],
       `is longer than scrape_interval (${formatDuration(interval)}); make it shorter`,
     )
+  const here = (settings.written['scrape_configs'] as unknown[] | undefined)?.length ?? 0
   for (const [i, job] of config.scrape_configs.entries()) {
+    // A job of another file is told of where that file is named.
+    const say = (path: Path, message: string): void =>
+      i < here
+        ? report(['scrape_configs', i, ...path], message)
+        : report(['scrape_config_files'], `job ${job.job_name}: ${path.join('.')}: ${message}`)
     const every = job.scrape_interval ?? interval
     if (job.scrape_timeout !== undefined && job.scrape_timeout > every)
-      report(
-        ['scrape_configs', i, 'scrape_timeout'],
+      say(
+        ['scrape_timeout'],
         `is longer than its scrape_interval (${formatDuration(every)}); make it shorter`,
       )
+    // Where relabelling makes the address, as for a blackbox exporter, a target may be anything.
     for (const [j, group] of job.static_configs.entries())
       for (const [k, target] of group.targets.entries())
-        if (/[/\s@?#]/.test(target))
-          report(
-            ['scrape_configs', i, 'static_configs', j, 'targets', k],
+        if (job.relabel_configs.length === 0 && /[/\s@?#]/.test(target))
+          say(
+            ['static_configs', j, 'targets', k],
             `${JSON.stringify(target)} is not an address; write it as host:port, with scheme and metrics_path beside it`,
           )
   }
@@ -210,7 +218,7 @@ export const checkAll = (settings: Settings): string[] => {
   for (const section of Object.keys(config) as (keyof typeof config)[])
     readSecrets(config[section], [section], here)
   for (const [i, job] of config.scrape_configs.entries())
-    trying(['scrape_configs', i], here, () => headersOf(job))
+    trying(['scrape_configs', i], here, () => checkClients(job))
   checkReceivers(settings, (path, message) => problems.push(problemAt(alertsYaml ?? yaml, path, message)))
   const said = [...new Set([...problems.map(say), ...checkRules(settings)])]
   if (said.length > 0) throw new AppError('bad_data', said.join('\n'))

@@ -1,8 +1,8 @@
 // Receive: every source, all into one sink.
 import { messageOf } from '../lib/errors.ts'
-import type { HttpResponse, HttpSend } from '../lib/http.ts'
+import { createHttp, type HttpResponse, type HttpSend } from '../lib/http.ts'
 import { createInFlight, type InFlight } from '../lib/in-flight.ts'
-import { type Duration, duration } from '../lib/time.ts'
+import type { Duration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Batch } from '../model/batch.ts'
 import type { NewSpans } from '../model/new-spans.ts'
@@ -72,11 +72,6 @@ const withOwn =
     return { status: 200, headers: { 'content-type': metrics.contentType }, body } satisfies HttpResponse
   }
 
-const globalOf = ({ global }: Config) => ({
-  scrape_interval: global.scrape_interval,
-  scrape_timeout: global.scrape_timeout ?? duration(Math.min(10_000, global.scrape_interval)),
-})
-
 export const wireReceive = (context: Context, parts: Parts): Receive => {
   const { sink, prices, delta, newSpans, wanted, authenticate } = parts
   const { settings, table, limits, clock, metrics } = context
@@ -99,8 +94,9 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     ...common,
     configs: jobs(config),
     ownJob: ownHost,
-    global: globalOf(config),
+    global: config.global,
     send: withOwn(context),
+    connect: createHttp,
   })
   const host = config.host.enabled ? createHostReceiver({ ...common, interval: config.host.interval }) : null
   const otlpGrpc = createOtlpGrpc({
@@ -121,7 +117,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
     scraper,
     bodies: createInFlight(mostBodies),
-    apply: (next) => scraper.apply(jobs(next), globalOf(next)),
+    apply: (next) => scraper.apply(jobs(next), next.global),
     start: async () => {
       await scraper.start()
       await host?.start()

@@ -60,6 +60,7 @@ const prometheusDoors = (context: Context, { keep, querier, tell, receive, reloa
   metadata: () => context.metadata.all(),
   ruleGroups: () => tell.rules.groups(),
   targets: () => receive.scraper.targets(),
+  droppedTargets: () => receive.scraper.dropped(),
   remoteWrite: receive.remoteWrite,
   otlp: receive.otlpHttp,
   bodies: receive.bodies,
