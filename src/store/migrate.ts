@@ -5,6 +5,8 @@ import {
   alterTtl,
   createDatabase,
   createTable,
+  exemplars,
+  firstTables,
   type Retention,
   storedAs,
   type Target,
@@ -23,7 +25,12 @@ const migrations: readonly Migration[] = [
   {
     version: 1,
     name: 'the first tables',
-    statements: (target, retention) => tables.flatMap((table) => createTable(table, target, retention)),
+    statements: (target, retention) => firstTables.flatMap((table) => createTable(table, target, retention)),
+  },
+  {
+    version: 2,
+    name: 'exemplars',
+    statements: (target, retention) => createTable(exemplars, target, retention),
   },
 ]
 
