@@ -10,6 +10,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import { type Duration, duration, type Instant, second } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import type { MetadataTable } from '../model/metadata-table.ts'
+import type { NewSpans } from '../model/new-spans.ts'
 import type { Producer } from '../model/ports/producer.ts'
 import type { SeriesIndex } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
@@ -242,7 +243,7 @@ const admitting = ({ metrics }: Context, head: Head, exemplars: Exemplars, log: 
   return { push: (batch, signal) => admission.push(exemplars.admit(batch), signal) }
 }
 
-export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep => {
+export const wireKeep = (whole: Context, newSpans: NewSpans, producers: readonly Producer[]): Keep => {
   const leaving = new AbortController()
   const context: Context = { ...whole, stop: AbortSignal.any([whole.stop, leaving.signal]) }
   const { settings, clock, metrics, table, metadata } = context
@@ -273,11 +274,13 @@ export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep =
       newestAt = clock.now()
       head.append(batch)
       exemplars.append(batch)
+      newSpans.of(batch)
     },
     replayed: (batch) => {
       metadata.learn(batch.metadata)
       head.append(batch)
       exemplars.append(batch)
+      newSpans.of(batch)
     },
   })
   const sink = learning(metadata, admitting(context, head, exemplars, log))
