@@ -259,6 +259,11 @@ export const wireKeep = (whole: Context, newSpans: NewSpans, producers: readonly
     stop: context.stop,
   })
   const exemplars = makeExemplars(context, head, opening)
+  const take = (batch: Batch): void => {
+    head.append(batch)
+    exemplars.append(batch)
+    newSpans.of(batch)
+  }
   let newestAt: Instant | null = null
   let storeError = ''
   const log = openLog({
@@ -272,15 +277,11 @@ export const wireKeep = (whole: Context, newSpans: NewSpans, producers: readonly
     metrics,
     accepted: (batch) => {
       newestAt = clock.now()
-      head.append(batch)
-      exemplars.append(batch)
-      newSpans.of(batch)
+      take(batch)
     },
     replayed: (batch) => {
       metadata.learn(batch.metadata)
-      head.append(batch)
-      exemplars.append(batch)
-      newSpans.of(batch)
+      take(batch)
     },
   })
   const sink = learning(metadata, admitting(context, head, exemplars, log))
