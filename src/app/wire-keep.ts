@@ -224,6 +224,11 @@ const makeHead = ({ settings, table, clock, metrics }: Context): Head => {
   return createHead({ table, window, maxBytes, clock, metrics })
 }
 
+const openingOf = (context: Context, store: Store, index: Head): StoreOpening => {
+  const { metadata, clock, log, stop } = context
+  return createStoreOpening({ store, index, metadata, clock, log, stop })
+}
+
 const makeExemplars = (
   { settings, table, metrics }: Context,
   index: Head,
@@ -250,14 +255,7 @@ export const wireKeep = (whole: Context, newSpans: NewSpans, producers: readonly
   const { storage } = settings.config
   const head = makeHead(context)
   const { engine, store } = makeStore(context, head)
-  const opening = createStoreOpening({
-    store,
-    index: head,
-    metadata,
-    clock,
-    log: context.log,
-    stop: context.stop,
-  })
+  const opening = openingOf(context, store, head)
   const exemplars = makeExemplars(context, head, opening)
   const take = (batch: Batch): void => {
     head.append(batch)
