@@ -19,6 +19,7 @@ import { createPrices } from '../money/prices.ts'
 import { createQuerier } from '../query/querier.ts'
 import { createEvents } from '../receive/events/receiver.ts'
 import { DeltaState } from '../receive/otlp/delta.ts'
+import { SpanMetrics, wantedBySpanMetrics } from '../receive/span-metrics/span-metrics.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
@@ -83,11 +84,23 @@ const makeContext = (
 }
 
 /** Which attributes of spans are reckoned with: each who reckons adds its own. */
-const wantedOfSpans: Wanted = () => false
+const wantedOfSpans = ({ settings }: Context): Wanted =>
+  wantedBySpanMetrics(settings.config.otlp.traces.metrics)
 
-const makeNewSpans = ({ settings, clock, metrics }: Context): NewSpans => {
+const makeNewSpans = (context: Context): NewSpans => {
+  const { settings, clock, metrics } = context
   const { dedup_window: window, dedup_spans: most } = settings.config.otlp.traces
-  return new NewSpans({ window, most, wanted: wantedOfSpans, clock, metrics })
+  return new NewSpans({ window, most, wanted: wantedOfSpans(context), clock, metrics })
+}
+
+/** Metrics made of spans, where they are wanted. */
+const makeSpanMetrics = (context: Context, newSpans: NewSpans, sink: Sink<Batch>): SpanMetrics[] => {
+  const { settings, table, limits, clock, metrics } = context
+  const config = settings.config.otlp.traces.metrics
+  if (!config.enabled) return []
+  const fresh = (batch: Batch) => newSpans.of(batch)
+  const log = context.log.child({ room: 'receive' })
+  return [new SpanMetrics({ config, table, sink, limits, fresh, clock, log, metrics })]
 }
 
 /** A sink that exists before what it leads to: producers must be known to the log, and push into it. */
@@ -156,7 +169,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
   const delta = new DeltaState({ table })
   const newSpans = makeNewSpans(context)
-  const keep = wireKeep(context, newSpans, [pricer, events, delta])
+  const spanMetrics = makeSpanMetrics(context, newSpans, kept)
+  const keep = wireKeep(context, newSpans, [pricer, events, delta, ...spanMetrics])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -176,7 +190,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
   bound = () => show.addresses().http
 
-  const services: Service[] = [ledger, keep, pricer, events, tell, act, receive, show]
+  const services: Service[] = [ledger, keep, pricer, events, ...spanMetrics, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
     await tracing.drain()
