@@ -6,6 +6,7 @@ import { createHttp } from '../lib/http.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Batch } from '../model/batch.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
+import { Cardinality } from '../model/cardinality.ts'
 import { MetadataTable } from '../model/metadata-table.ts'
 import { NewSpans } from '../model/new-spans.ts'
 import type { Querier } from '../model/ports/querier.ts'
@@ -47,6 +48,11 @@ export interface Airboss {
   stop(): Promise<void>
 }
 
+const makeCardinality = ({ config }: Settings, table: SeriesTable): Cardinality => {
+  const { per_metric: perMetric, per_source: perSource, overrides } = config.storage.cardinality
+  return new Cardinality(table, { perMetric, perSource, ...overrides })
+}
+
 const makeContext = (
   settings: Settings,
   log: Logger,
@@ -56,6 +62,8 @@ const makeContext = (
   const { storage } = settings.config
   const clock = systemClock
   const metrics = createOwnMetrics()
+  const table = new SeriesTable(storage.max_series, ownSeries)
+  const cardinality = makeCardinality(settings, table)
   return {
     settings,
     clock,
@@ -69,13 +77,15 @@ const makeContext = (
       metrics,
     }),
     send: createHttp().send,
-    table: new SeriesTable(storage.max_series, ownSeries),
+    table,
+    cardinality,
     metadata: new MetadataTable(),
     limits: {
       ...defaultAdmission,
       maxAge: storage.out_of_order_time_window,
       maxAhead: storage.max_ahead,
       labels: storage.max_labels,
+      cardinality,
     },
     startedAt: clock.now(),
     externalURL,
@@ -100,7 +110,18 @@ const makeSpanMetrics = (context: Context, newSpans: NewSpans, sink: Sink<Batch>
   if (!config.enabled) return []
   const fresh = (batch: Batch) => newSpans.of(batch)
   const log = context.log.child({ room: 'receive' })
-  return [new SpanMetrics({ config, table, sink, limits, fresh, clock, log, metrics })]
+  return [
+    new SpanMetrics({
+      config,
+      table,
+      sink,
+      limits: { ...limits, protocol: 'traces' },
+      fresh,
+      clock,
+      log,
+      metrics,
+    }),
+  ]
 }
 
 /** A sink that exists before what it leads to: producers must be known to the log, and push into it. */

@@ -77,16 +77,19 @@ export const wireReceive = (context: Context, { sink, prices, delta, authenticat
   const log = context.log.child({ room: 'receive' })
   const inFlight = createInFlight(mostInFlight)
   const common = { table, sink, limits, clock, log, metrics }
-  const ingest = createOtlpIngest({ ...common, config: config.otlp, delta })
+  const from = (protocol: string) => ({ ...common, limits: { ...limits, protocol } })
+  const ingest = createOtlpIngest({ ...from('otlp'), config: config.otlp, delta })
   const jobs = (from: Config): ScrapeConfig[] => [...from.scrape_configs, ownJob(from.self.interval)]
   const scraper = createScraper({
-    ...common,
+    ...from('scrape'),
     configs: jobs(config),
     ownJob: ownHost,
     global: globalOf(config),
     send: withOwn(context),
   })
-  const host = config.host.enabled ? createHostReceiver({ ...common, interval: config.host.interval }) : null
+  const host = config.host.enabled
+    ? createHostReceiver({ ...from('host'), interval: config.host.interval })
+    : null
   const otlpGrpc = createOtlpGrpc({
     ingest,
     listen: config.listen.otlp_grpc,
@@ -98,7 +101,7 @@ export const wireReceive = (context: Context, { sink, prices, delta, authenticat
   const price: Parameters<typeof createCosts>[0]['price'] = (usage, model, provider, at) =>
     prices.request({ ...usage }, model, provider, at)
   return {
-    remoteWrite: createRemoteWrite({ ...common, inFlight }),
+    remoteWrite: createRemoteWrite({ ...from('remote_write'), inFlight }),
     otlpHttp: createOtlpHttp({ ingest, log, inFlight }),
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
