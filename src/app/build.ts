@@ -204,7 +204,14 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
   const act = wireAct(context, { ...parts, alerts: tell.alertSink })
-  const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
+  const receive = wireReceive(context, {
+    sink: pricer,
+    prices,
+    delta,
+    newSpans,
+    wanted: wantedOfSpans(context),
+    authenticate: access.grpc,
+  })
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })

@@ -1,6 +1,7 @@
 // Brings the store's tables to the version this code needs, and their retention to what the configuration says.
 import { AppError } from '../lib/errors.ts'
 import type { Connection } from './connection.ts'
+import { otelLookups } from './otel-lookups.ts'
 import {
   alterTtl,
   createDatabase,
@@ -31,6 +32,11 @@ const migrations: readonly Migration[] = [
     version: 2,
     name: 'exemplars',
     statements: (target, retention) => createTable(exemplars, target, retention),
+  },
+  {
+    version: 4,
+    name: 'look-ups of traces and logs',
+    statements: otelLookups,
   },
 ]
 
