@@ -6,6 +6,7 @@ import { createHttp } from '../lib/http.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Batch } from '../model/batch.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
+import { Cardinality } from '../model/cardinality.ts'
 import { MetadataTable } from '../model/metadata-table.ts'
 import { NewSpans } from '../model/new-spans.ts'
 import type { Querier } from '../model/ports/querier.ts'
@@ -19,6 +20,7 @@ import { createPrices } from '../money/prices.ts'
 import { createQuerier } from '../query/querier.ts'
 import { createEvents } from '../receive/events/receiver.ts'
 import { DeltaState } from '../receive/otlp/delta.ts'
+import { SpanMetrics, wantedBySpanMetrics } from '../receive/span-metrics/span-metrics.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
@@ -46,6 +48,11 @@ export interface Airboss {
   stop(): Promise<void>
 }
 
+const makeCardinality = ({ config }: Settings, table: SeriesTable): Cardinality => {
+  const { per_metric: perMetric, per_source: perSource, overrides } = config.storage.cardinality
+  return new Cardinality(table, { perMetric, perSource, ...overrides })
+}
+
 const makeContext = (
   settings: Settings,
   log: Logger,
@@ -55,6 +62,8 @@ const makeContext = (
   const { storage } = settings.config
   const clock = systemClock
   const metrics = createOwnMetrics()
+  const table = new SeriesTable(storage.max_series, ownSeries)
+  const cardinality = makeCardinality(settings, table)
   return {
     settings,
     clock,
@@ -68,13 +77,15 @@ const makeContext = (
       metrics,
     }),
     send: createHttp().send,
-    table: new SeriesTable(storage.max_series, ownSeries),
+    table,
+    cardinality,
     metadata: new MetadataTable(),
     limits: {
       ...defaultAdmission,
       maxAge: storage.out_of_order_time_window,
       maxAhead: storage.max_ahead,
       labels: storage.max_labels,
+      cardinality,
     },
     startedAt: clock.now(),
     externalURL,
@@ -83,11 +94,34 @@ const makeContext = (
 }
 
 /** Which attributes of spans are reckoned with: each who reckons adds its own. */
-const wantedOfSpans: Wanted = () => false
+const wantedOfSpans = ({ settings }: Context): Wanted =>
+  wantedBySpanMetrics(settings.config.otlp.traces.metrics)
 
-const makeNewSpans = ({ settings, clock, metrics }: Context): NewSpans => {
+const makeNewSpans = (context: Context): NewSpans => {
+  const { settings, clock, metrics } = context
   const { dedup_window: window, dedup_spans: most } = settings.config.otlp.traces
-  return new NewSpans({ window, most, wanted: wantedOfSpans, clock, metrics })
+  return new NewSpans({ window, most, wanted: wantedOfSpans(context), clock, metrics })
+}
+
+/** Metrics made of spans, where they are wanted. */
+const makeSpanMetrics = (context: Context, newSpans: NewSpans, sink: Sink<Batch>): SpanMetrics[] => {
+  const { settings, table, limits, clock, metrics } = context
+  const config = settings.config.otlp.traces.metrics
+  if (!config.enabled) return []
+  const fresh = (batch: Batch) => newSpans.of(batch)
+  const log = context.log.child({ room: 'receive' })
+  return [
+    new SpanMetrics({
+      config,
+      table,
+      sink,
+      limits: { ...limits, protocol: 'traces' },
+      fresh,
+      clock,
+      log,
+      metrics,
+    }),
+  ]
 }
 
 /** A sink that exists before what it leads to: producers must be known to the log, and push into it. */
@@ -156,7 +190,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
   const delta = new DeltaState({ table })
   const newSpans = makeNewSpans(context)
-  const keep = wireKeep(context, newSpans, [pricer, events, delta])
+  const spanMetrics = makeSpanMetrics(context, newSpans, kept)
+  const keep = wireKeep(context, newSpans, [pricer, events, delta, ...spanMetrics])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -174,7 +209,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
     prices,
     delta,
     newSpans,
-    wanted: wantedOfSpans,
+    wanted: wantedOfSpans(context),
     authenticate: access.grpc,
   })
 
@@ -183,7 +218,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
   bound = () => show.addresses().http
 
-  const services: Service[] = [ledger, keep, pricer, events, tell, act, receive, show]
+  const services: Service[] = [ledger, keep, pricer, events, ...spanMetrics, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
     await tracing.drain()

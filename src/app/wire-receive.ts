@@ -79,7 +79,8 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
   const log = context.log.child({ room: 'receive' })
   const inFlight = createInFlight(mostInFlight)
   const common = { table, sink, limits, clock, log, metrics }
-  const ingest = createOtlpIngest({ ...common, config: config.otlp, delta })
+  const from = (protocol: string) => ({ ...common, limits: { ...limits, protocol } })
+  const ingest = createOtlpIngest({ ...from('otlp'), config: config.otlp, delta })
   const { retention, max_ahead: maxAhead } = config.storage
   const items = createSignalIngest({
     ...common,
@@ -91,14 +92,16 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
   })
   const jobs = (from: Config): ScrapeConfig[] => [...from.scrape_configs, ownJob(from.self.interval)]
   const scraper = createScraper({
-    ...common,
+    ...from('scrape'),
     configs: jobs(config),
     ownJob: ownHost,
     global: config.global,
     send: withOwn(context),
     connect: createHttp,
   })
-  const host = config.host.enabled ? createHostReceiver({ ...common, interval: config.host.interval }) : null
+  const host = config.host.enabled
+    ? createHostReceiver({ ...from('host'), interval: config.host.interval })
+    : null
   const otlpGrpc = createOtlpGrpc({
     ingest,
     items,
@@ -111,7 +114,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
   const price: Parameters<typeof createCosts>[0]['price'] = (usage, model, provider, at) =>
     prices.request({ ...usage }, model, provider, at)
   return {
-    remoteWrite: createRemoteWrite({ ...common, inFlight }),
+    remoteWrite: createRemoteWrite({ ...from('remote_write'), inFlight }),
     otlpHttp: createOtlpHttp({ ingest, items, log, inFlight }),
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
