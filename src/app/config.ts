@@ -5,7 +5,7 @@ import { type AlertsConfig, emptyAlertsConfig, readAlertsConfig } from '../alert
 import { AppError, messageOf } from '../lib/errors.ts'
 import { parseYaml, problemAt, problemsError, problemsOf, type YamlText } from '../lib/yaml.ts'
 import type { ChannelKind } from '../model/ports/channel.ts'
-import { channelKinds, globalHttpSchema } from '../notify/channels.ts'
+import { channelKinds, globalHttpSchema, globalKeys } from '../notify/channels.ts'
 import { oncallReceiverSchema } from '../oncall/config.ts'
 import type { RuleText } from '../rules/rules.ts'
 import { type Config, configSchema, type Environment } from './config-schema.ts'
@@ -107,6 +107,7 @@ const readAlerts = (
   const alerts = readAlertsConfig(written, file, {
     kinds: [...channelKinds, oncallKind(config.oncall?.policies ?? new Map())],
     http: globalHttpSchema,
+    globals: globalKeys,
     env,
   })
   return { alerts, alertsYaml: parseYaml(written, file) }
