@@ -158,7 +158,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
   const act = wireAct(context, { ...parts, alerts: tell.alertSink })
-  const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
+  const into = { sink: pricer, prices, delta, events, alerts: tell.alerts }
+  const receive = wireReceive(context, { ...into, authenticate: access.grpc })
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })

@@ -10,6 +10,7 @@ import { pricesConfigSchema } from '../money/prices.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
 import { eventsConfigSchema } from '../receive/events/receiver.ts'
+import { hooksSchema } from '../receive/hooks/config.ts'
 import { hostConfigSchema } from '../receive/host/receiver.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
 import { scrapeConfigsSchema } from '../receive/scrape/config.ts'
@@ -106,6 +107,8 @@ export const configSchema = (env: Environment) =>
     host: hostConfigSchema,
     otlp: otlpSchema.prefault({}),
     events: eventsConfigSchema,
+    /** Webhooks that come in, by name. */
+    hooks: hooksSchema(secretSchema(env)),
     prices: pricesConfigSchema,
     scrape_configs: scrapeConfigsSchema(env).default([]),
     /** Rule files in Prometheus's form; left out = the packs that come with Airboss, `[]` = none. */

@@ -9,7 +9,7 @@ import type { Receive } from './wire-receive.ts'
 import type { Tell } from './wire-tell.ts'
 
 /** Sections that take effect without a restart. */
-const live = new Set(['rule_files', 'alertmanager', 'scrape_configs', 'oncall', 'deployments'])
+const live = new Set(['rule_files', 'alertmanager', 'scrape_configs', 'oncall', 'deployments', 'hooks'])
 
 export interface Reload {
   /** Throws `bad_data` with every problem; then nothing has changed. */

@@ -21,8 +21,8 @@ const asked =
   /^\/api\/v1\/(query|query_range|query_exemplars|labels|series|format_query|label\/[^/]+\/values)$/
 const samples = /^\/(v1\/(metrics|traces|logs)|api\/v1\/(write|otlp\/.*)|api\/ops\/v1\/(events|costs))$/
 const acting = /^\/api\/ops\/v1\/(actions|decisions|rollouts|escalations)\b/
-/** Probes, and links that carry their own right. */
-const open = /^\/(-\/(healthy|ready)|oncall\/ack\/[^/]+)$/
+/** Probes, links that carry their own right, and hooks, which look at their own signatures. */
+const open = /^\/(-\/(healthy|ready)|oncall\/ack\/[^/]+|api\/ops\/v1\/hooks\/[^/]+)$/
 
 /** What a request does, to what: the terms in which roles are written. */
 const meaning = (method: string, path: string): { verb: Verb; thing: string } => {
@@ -34,7 +34,8 @@ const meaning = (method: string, path: string): { verb: Verb; thing: string } =>
 
 const hostOf = (url: string | null | undefined): string[] => (url ? [new URL(url).hostname] : [])
 
-const anonymous: Actor = { id: 'anonymous:link', kind: 'anonymous' }
+/** Who comes to an open door without a token. */
+export const anonymous: Actor = { id: 'anonymous:link', kind: 'anonymous' }
 
 const httpGate =
   (room: Room): Authenticate =>

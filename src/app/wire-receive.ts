@@ -1,7 +1,10 @@
 // Receive: every source, all into one sink.
+import { join } from 'node:path'
 import { messageOf } from '../lib/errors.ts'
 import type { HttpResponse, HttpSend } from '../lib/http.ts'
 import { createInFlight, type InFlight } from '../lib/in-flight.ts'
+import { openJournal } from '../lib/journal.ts'
+import { rowLog } from '../lib/row-log.ts'
 import { type Duration, duration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Batch } from '../model/batch.ts'
@@ -11,6 +14,7 @@ import type { Sink } from '../model/ports/sink.ts'
 import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
+import { createHooks, type HookReceiver, type HooksDeps } from '../receive/hooks/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
 import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
@@ -31,6 +35,7 @@ export interface Receive extends Service {
   readonly otlpHttp: HttpHandler
   readonly otlpGrpc: Service & { address(): string }
   readonly costs: HttpHandler
+  readonly hooks: HookReceiver
   readonly scraper: Scraper
   /** Room for request bodies, finished or not. */
   readonly bodies: InFlight
@@ -43,6 +48,8 @@ interface Parts {
   readonly sink: Sink<Batch>
   readonly prices: Prices
   readonly delta: DeltaState
+  readonly events: HooksDeps['events']
+  readonly alerts: HooksDeps['alerts']
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
 }
 
@@ -71,7 +78,8 @@ const globalOf = ({ global }: Config) => ({
   scrape_timeout: global.scrape_timeout ?? duration(Math.min(10_000, global.scrape_interval)),
 })
 
-export const wireReceive = (context: Context, { sink, prices, delta, authenticate }: Parts): Receive => {
+export const wireReceive = (context: Context, parts: Parts): Receive => {
+  const { sink, prices, delta, authenticate } = parts
   const { settings, table, limits, clock, metrics } = context
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
@@ -95,6 +103,16 @@ export const wireReceive = (context: Context, { sink, prices, delta, authenticat
     log,
     inFlight,
   })
+  const hooks = createHooks({
+    ...common,
+    hooks: config.hooks,
+    events: parts.events,
+    alerts: parts.alerts,
+    openRows: async () => {
+      const journal = await openJournal({ dir: join(settings.dataDir, 'hooks'), log })
+      return { rows: rowLog(journal), close: () => journal.close() }
+    },
+  })
   const price: Parameters<typeof createCosts>[0]['price'] = (usage, model, provider, at) =>
     prices.request({ ...usage }, model, provider, at)
   return {
@@ -102,15 +120,25 @@ export const wireReceive = (context: Context, { sink, prices, delta, authenticat
     otlpHttp: createOtlpHttp({ ingest, log, inFlight }),
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
+    hooks,
     scraper,
     bodies: createInFlight(mostBodies),
-    apply: (next) => scraper.apply(jobs(next), globalOf(next)),
+    apply: async (next) => {
+      hooks.apply(next.hooks)
+      await scraper.apply(jobs(next), globalOf(next))
+    },
     start: async () => {
+      await hooks.start()
       await scraper.start()
       await host?.start()
     },
     drain: async () => {
-      const ended = await Promise.allSettled([scraper.drain(), host?.drain(), otlpGrpc.drain()])
+      const ended = await Promise.allSettled([
+        hooks.drain(),
+        scraper.drain(),
+        host?.drain(),
+        otlpGrpc.drain(),
+      ])
       for (const e of ended)
         if (e.status === 'rejected') log.warn({ why: messageOf(e.reason) }, 'receiver did not end cleanly')
     },
