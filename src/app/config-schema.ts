@@ -13,6 +13,7 @@ import { eventsConfigSchema } from '../receive/events/receiver.ts'
 import { hooksSchema } from '../receive/hooks/config.ts'
 import { hostConfigSchema } from '../receive/host/receiver.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
+import { pushConfigSchema } from '../receive/push/receiver.ts'
 import { scrapeConfigsSchema } from '../receive/scrape/config.ts'
 import { autoscaleSchema } from '../scale/config.ts'
 import { clickhouseSchema, engineSchema } from '../store/config.ts'
@@ -109,6 +110,8 @@ export const configSchema = (env: Environment) =>
     events: eventsConfigSchema,
     /** Webhooks that come in, by name. */
     hooks: hooksSchema(secretSchema(env)),
+    /** Pushgateway's forms, on the main address. */
+    pushgateway: pushConfigSchema,
     prices: pricesConfigSchema,
     scrape_configs: scrapeConfigsSchema(env).default([]),
     /** Rule files in Prometheus's form; left out = the packs that come with Airboss, `[]` = none. */

@@ -20,6 +20,7 @@ import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
 import { createOtlpGrpc } from '../receive/otlp/receiver-grpc.ts'
 import { createOtlpHttp } from '../receive/otlp/receiver-http.ts'
+import { createPush, type PushReceiver } from '../receive/push/receiver.ts'
 import { createRemoteWrite } from '../receive/remote-write/receiver.ts'
 import { type ScrapeConfig, scrapeConfigsSchema } from '../receive/scrape/config.ts'
 import { createScraper, type Scraper } from '../receive/scrape/receiver.ts'
@@ -36,6 +37,8 @@ export interface Receive extends Service {
   readonly otlpGrpc: Service & { address(): string }
   readonly costs: HttpHandler
   readonly hooks: HookReceiver
+  /** Null where it is turned off. */
+  readonly push: PushReceiver | null
   readonly scraper: Scraper
   /** Room for request bodies, finished or not. */
   readonly bodies: InFlight
@@ -103,15 +106,25 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     log,
     inFlight,
   })
+  const openRows = (name: string) => async () => {
+    const journal = await openJournal({ dir: join(settings.dataDir, name), log })
+    return { rows: rowLog(journal), close: () => journal.close() }
+  }
+  const { pushgateway } = config
+  const push = pushgateway.enabled
+    ? createPush({
+        ...common,
+        config: pushgateway,
+        interval: pushgateway.interval ?? config.global.scrape_interval,
+        openRows: openRows('push'),
+      })
+    : null
   const hooks = createHooks({
     ...common,
     hooks: config.hooks,
     events: parts.events,
     alerts: parts.alerts,
-    openRows: async () => {
-      const journal = await openJournal({ dir: join(settings.dataDir, 'hooks'), log })
-      return { rows: rowLog(journal), close: () => journal.close() }
-    },
+    openRows: openRows('hooks'),
   })
   const price: Parameters<typeof createCosts>[0]['price'] = (usage, model, provider, at) =>
     prices.request({ ...usage }, model, provider, at)
@@ -121,6 +134,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
     hooks,
+    push,
     scraper,
     bodies: createInFlight(mostBodies),
     apply: async (next) => {
@@ -129,6 +143,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     },
     start: async () => {
       await hooks.start()
+      await push?.start()
       await scraper.start()
       await host?.start()
     },

@@ -118,6 +118,12 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
       app.get('/metrics', async (c) =>
         c.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
       )
+      if (receive.push) {
+        const methods = ['PUT', 'POST', 'DELETE']
+        app.on(methods, ['/metrics/job/*', '/metrics/job@base64/*'], mount(receive.push, receive.bodies))
+        app.get('/api/v1/metrics', mount(receive.push.listing, receive.bodies))
+        app.put('/api/v1/admin/wipe', mount(receive.push.wipe, receive.bodies))
+      }
       app.post('/api/ops/v1/events', mount(events, receive.bodies, opsError))
       app.post('/api/ops/v1/costs', mount(receive.costs, receive.bodies, opsError))
       app.post('/api/ops/v1/hooks/:name', async (c, next) => {
