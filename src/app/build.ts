@@ -17,6 +17,7 @@ import { createPrices } from '../money/prices.ts'
 import { createQuerier } from '../query/querier.ts'
 import { createEvents } from '../receive/events/receiver.ts'
 import { DeltaState } from '../receive/otlp/delta.ts'
+import { StatsdState } from '../receive/statsd/state.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
@@ -145,7 +146,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const pricer = createPricer({ ...named('money'), sink: kept, table, prices, limits })
   const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
   const delta = new DeltaState({ table })
-  const keep = wireKeep(context, [pricer, events, delta])
+  const statsdState = new StatsdState(table)
+  const keep = wireKeep(context, [pricer, events, delta, statsdState])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -158,7 +160,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
   const act = wireAct(context, { ...parts, alerts: tell.alertSink })
-  const into = { sink: pricer, prices, delta, events, alerts: tell.alerts }
+  const into = { sink: pricer, prices, delta, statsdState, events, alerts: tell.alerts }
   const receive = wireReceive(context, { ...into, authenticate: access.grpc })
 
   // show

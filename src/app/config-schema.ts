@@ -15,6 +15,7 @@ import { hostConfigSchema } from '../receive/host/receiver.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
 import { pushConfigSchema } from '../receive/push/receiver.ts'
 import { scrapeConfigsSchema } from '../receive/scrape/config.ts'
+import { statsdConfigSchema } from '../receive/statsd/receiver.ts'
 import { autoscaleSchema } from '../scale/config.ts'
 import { clickhouseSchema, engineSchema } from '../store/config.ts'
 import { retentionSchema } from '../store/schema.ts'
@@ -112,6 +113,8 @@ export const configSchema = (env: Environment) =>
     hooks: hooksSchema(secretSchema(env)),
     /** Pushgateway's forms, on the main address. */
     pushgateway: pushConfigSchema,
+    /** Left out = nothing listens. */
+    statsd: statsdConfigSchema.optional(),
     prices: pricesConfigSchema,
     scrape_configs: scrapeConfigsSchema(env).default([]),
     /** Rule files in Prometheus's form; left out = the packs that come with Airboss, `[]` = none. */

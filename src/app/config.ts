@@ -3,10 +3,11 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { type AlertsConfig, emptyAlertsConfig, readAlertsConfig } from '../alerts/config.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
-import { parseYaml, problemAt, problemsError, problemsOf, type YamlText } from '../lib/yaml.ts'
+import { parseYaml, problemAt, problemsError, problemsOf, readYaml, type YamlText } from '../lib/yaml.ts'
 import type { ChannelKind } from '../model/ports/channel.ts'
 import { channelKinds, globalHttpSchema, globalKeys } from '../notify/channels.ts'
 import { oncallReceiverSchema } from '../oncall/config.ts'
+import { mappingSchema, type StatsdMapping } from '../receive/statsd/mapping.ts'
 import type { RuleText } from '../rules/rules.ts'
 import { type Config, configSchema, type Environment } from './config-schema.ts'
 import { packageRoot } from './package-root.ts'
@@ -26,6 +27,8 @@ export interface Settings {
   readonly config: Config
   readonly alerts: AlertsConfig
   readonly rules: readonly RuleText[]
+  /** Null where no mapping file is given. */
+  readonly statsdMapping: StatsdMapping | null
   /** Absolute. */
   readonly dataDir: string
   /** The file read, '' where built-in defaults hold. */
@@ -113,6 +116,17 @@ const readAlerts = (
   return { alerts, alertsYaml: parseYaml(written, file) }
 }
 
+const readMapping = (yaml: YamlText, config: Config, base: string): StatsdMapping | null => {
+  const path = config.statsd?.mapping
+  if (path === undefined) return null
+  const file = isAbsolute(path) ? path : join(base, path)
+  if (!existsSync(file))
+    throw problemsError([
+      problemAt(yaml, ['statsd', 'mapping'], `there is no file ${resolve(file)}; correct the path`),
+    ])
+  return readYaml(mappingSchema, text(file, 'statsd mapping'), file)
+}
+
 /** Reads everything; throws `bad_data` with every problem as `file:line: path: message`. */
 export const readSettings = (flags: Flags, env: Environment = environment()): Settings => {
   const named = flags.config ?? env['AIRBOSS_CONFIG']
@@ -134,6 +148,7 @@ export const readSettings = (flags: Flags, env: Environment = environment()): Se
   return {
     config,
     ...readAlerts(yaml, config, base, env),
+    statsdMapping: readMapping(yaml, config, base),
     rules: readRules(yaml, config.rule_files, base),
     dataDir: resolve(flags.data ?? env['AIRBOSS_DATA'] ?? 'data'),
     file,

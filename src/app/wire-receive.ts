@@ -1,31 +1,25 @@
 // Receive: every source, all into one sink.
-import { join } from 'node:path'
 import { messageOf } from '../lib/errors.ts'
 import type { HttpResponse, HttpSend } from '../lib/http.ts'
 import { createInFlight, type InFlight } from '../lib/in-flight.ts'
-import { openJournal } from '../lib/journal.ts'
-import { rowLog } from '../lib/row-log.ts'
 import { type Duration, duration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
-import type { Batch } from '../model/batch.ts'
 import type { HttpHandler } from '../model/ports/http-handler.ts'
 import type { Service } from '../model/ports/service.ts'
-import type { Sink } from '../model/ports/sink.ts'
 import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
-import { createHooks, type HookReceiver, type HooksDeps } from '../receive/hooks/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
 import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
 import { createOtlpGrpc } from '../receive/otlp/receiver-grpc.ts'
 import { createOtlpHttp } from '../receive/otlp/receiver-http.ts'
-import { createPush, type PushReceiver } from '../receive/push/receiver.ts'
 import { createRemoteWrite } from '../receive/remote-write/receiver.ts'
 import { type ScrapeConfig, scrapeConfigsSchema } from '../receive/scrape/config.ts'
 import { createScraper, type Scraper } from '../receive/scrape/receiver.ts'
 import type { Config } from './config-schema.ts'
 import type { Context } from './context.ts'
+import { type InletParts, type Inlets, wireInlets } from './wire-inlets.ts'
 
 const mostInFlight = 512 << 20
 /** Bytes of bodies that are on their way in or were not answered yet, over all HTTP doors. */
@@ -36,9 +30,7 @@ export interface Receive extends Service {
   readonly otlpHttp: HttpHandler
   readonly otlpGrpc: Service & { address(): string }
   readonly costs: HttpHandler
-  readonly hooks: HookReceiver
-  /** Null where it is turned off. */
-  readonly push: PushReceiver | null
+  readonly inlets: Inlets
   readonly scraper: Scraper
   /** Room for request bodies, finished or not. */
   readonly bodies: InFlight
@@ -47,12 +39,9 @@ export interface Receive extends Service {
 
 export type Events = ReturnType<typeof createEvents>
 
-interface Parts {
-  readonly sink: Sink<Batch>
+interface Parts extends InletParts {
   readonly prices: Prices
   readonly delta: DeltaState
-  readonly events: HooksDeps['events']
-  readonly alerts: HooksDeps['alerts']
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
 }
 
@@ -106,26 +95,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     log,
     inFlight,
   })
-  const openRows = (name: string) => async () => {
-    const journal = await openJournal({ dir: join(settings.dataDir, name), log })
-    return { rows: rowLog(journal), close: () => journal.close() }
-  }
-  const { pushgateway } = config
-  const push = pushgateway.enabled
-    ? createPush({
-        ...common,
-        config: pushgateway,
-        interval: pushgateway.interval ?? config.global.scrape_interval,
-        openRows: openRows('push'),
-      })
-    : null
-  const hooks = createHooks({
-    ...common,
-    hooks: config.hooks,
-    events: parts.events,
-    alerts: parts.alerts,
-    openRows: openRows('hooks'),
-  })
+  const inlets = wireInlets(context, parts)
   const price: Parameters<typeof createCosts>[0]['price'] = (usage, model, provider, at) =>
     prices.request({ ...usage }, model, provider, at)
   return {
@@ -133,23 +103,21 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     otlpHttp: createOtlpHttp({ ingest, log, inFlight }),
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
-    hooks,
-    push,
+    inlets,
     scraper,
     bodies: createInFlight(mostBodies),
-    apply: async (next) => {
-      hooks.apply(next.hooks)
-      await scraper.apply(jobs(next), globalOf(next))
+    apply: (next) => {
+      inlets.apply(next)
+      return scraper.apply(jobs(next), globalOf(next))
     },
     start: async () => {
-      await hooks.start()
-      await push?.start()
+      await inlets.start()
       await scraper.start()
       await host?.start()
     },
     drain: async () => {
       const ended = await Promise.allSettled([
-        hooks.drain(),
+        inlets.drain(),
         scraper.drain(),
         host?.drain(),
         otlpGrpc.drain(),

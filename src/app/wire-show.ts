@@ -118,19 +118,20 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
       app.get('/metrics', async (c) =>
         c.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
       )
-      if (receive.push) {
+      const { push } = receive.inlets
+      if (push) {
         const methods = ['PUT', 'POST', 'DELETE']
-        app.on(methods, ['/metrics/job/*', '/metrics/job@base64/*'], mount(receive.push, receive.bodies))
-        app.get('/api/v1/metrics', mount(receive.push.listing, receive.bodies))
-        app.put('/api/v1/admin/wipe', mount(receive.push.wipe, receive.bodies))
+        app.on(methods, ['/metrics/job/*', '/metrics/job@base64/*'], mount(push, receive.bodies))
+        app.get('/api/v1/metrics', mount(push.listing, receive.bodies))
+        app.put('/api/v1/admin/wipe', mount(push.wipe, receive.bodies))
       }
       app.post('/api/ops/v1/events', mount(events, receive.bodies, opsError))
       app.post('/api/ops/v1/costs', mount(receive.costs, receive.bodies, opsError))
       app.post('/api/ops/v1/hooks/:name', async (c, next) => {
-        if (receive.hooks.needsAccess(c.req.param('name'))) mayPost(parts.access, c.get('actor'))
+        if (receive.inlets.hooks.needsAccess(c.req.param('name'))) mayPost(parts.access, c.get('actor'))
         await next()
       })
-      app.post('/api/ops/v1/hooks/:name', mount(receive.hooks, receive.bodies, opsError))
+      app.post('/api/ops/v1/hooks/:name', mount(receive.inlets.hooks, receive.bodies, opsError))
       app.route('/', createOncallApi({ oncall: tell.oncall, log, actorOf }))
       app.route('/', wireOps(context, parts))
       app.route('/', createAlertmanagerApi({ alerts: tell.alerts, clock, log, actorOf, version }))
