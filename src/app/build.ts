@@ -21,6 +21,7 @@ import { createQuerier } from '../query/querier.ts'
 import { createEvents } from '../receive/events/receiver.ts'
 import { DeltaState } from '../receive/otlp/delta.ts'
 import { SpanMetrics, wantedBySpanMetrics } from '../receive/span-metrics/span-metrics.ts'
+import { StatsdState } from '../receive/statsd/state.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
@@ -191,7 +192,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const delta = new DeltaState({ table })
   const newSpans = makeNewSpans(context)
   const spanMetrics = makeSpanMetrics(context, newSpans, kept)
-  const keep = wireKeep(context, newSpans, [pricer, events, delta, ...spanMetrics])
+  const statsdState = new StatsdState(table)
+  const keep = wireKeep(context, newSpans, [pricer, events, delta, statsdState, ...spanMetrics])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -204,11 +206,9 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
   const act = wireAct(context, { ...parts, alerts: tell.alertSink })
+  const into = { sink: pricer, prices, delta, statsdState, events, alerts: tell.alerts, newSpans }
   const receive = wireReceive(context, {
-    sink: pricer,
-    prices,
-    delta,
-    newSpans,
+    ...into,
     wanted: wantedOfSpans(context),
     authenticate: access.grpc,
   })

@@ -139,6 +139,7 @@ const unfit = (settings: Settings): Problem[] => {
   checkActuators(settings, report)
   checkDeployments(settings, report)
   checkScrapes(settings, report)
+  checkDevices(settings, report)
   return problems
 }
 
@@ -157,30 +158,46 @@ const readSecrets = (value: unknown, path: Path, report: Report): void => {
     readSecrets(below, [...path, Array.isArray(value) ? Number(key) : key], report)
 }
 
-const checkReceivers = (settings: Settings, report: Report): void => {
-  const { alerts, config } = settings
-  const log = silentLogger()
-  const metrics = createOwnMetrics()
-  let channels: Channels
-  try {
+/** Channels for looking at only; null where a template file cannot be read, which is told. */
+const checkingChannels = ({ alerts }: Settings, report: Report): Channels | null => {
+  let channels: Channels | null = null
+  trying(['templates'], report, () => {
     channels = createChannels({
       globals: alerts.globals,
       send: createHttp().send,
       clock: systemClock,
-      log,
-      metrics,
+      log: silentLogger(),
+      metrics: createOwnMetrics(),
     })
-  } catch (error) {
-    report(['templates'], messageOf(error))
-    return
-  }
+  })
+  return channels
+}
+
+/** A user's email needs a mail server, and so on: nobody may find that out at night. */
+const checkDevices = (settings: Settings, report: Report): void => {
+  const { oncall } = settings.config
+  const channels = oncall ? checkingChannels(settings, () => {}) : null
+  if (!channels) return
+  for (const [id, user] of oncall?.users ?? [])
+    for (const [i, target] of user.notify.entries())
+      trying(['oncall', 'users', id, 'notify', i], report, () => channels.checkPager(target))
+}
+
+const checkReceivers = (settings: Settings, report: Report): void => {
+  const { alerts, config } = settings
+  const channels = checkingChannels(settings, report)
+  if (!channels) return
   for (const [i, receiver] of alerts.receivers.entries())
     for (const entry of receiver.entries) {
       const path = ['receivers', i, `${entry.kind}_configs`, entry.index]
       if (entry.kind !== 'oncall') trying(path, report, () => channels.notifier(receiver.name, entry))
       readSecrets(entry.config, path, report)
-      const http = (entry.config as { http_config?: { headers(): unknown } }).http_config
-      if (http) trying([...path, 'http_config'], report, () => http.headers())
+      const http = (entry.config as { http_config?: { headers(): unknown; options(): unknown } }).http_config
+      if (http)
+        trying([...path, 'http_config'], report, () => {
+          http.headers()
+          http.options()
+        })
     }
   if (config.alertmanager === undefined && config.oncall !== undefined)
     report(['oncall'], 'no receiver can name its policies: set alertmanager to a file with oncall_configs')

@@ -10,9 +10,12 @@ import { pricesConfigSchema } from '../money/prices.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
 import { eventsConfigSchema } from '../receive/events/receiver.ts'
+import { hooksSchema } from '../receive/hooks/config.ts'
 import { hostConfigSchema } from '../receive/host/receiver.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
+import { pushConfigSchema } from '../receive/push/receiver.ts'
 import { globalScrapeShape, scrapeConfigsSchema } from '../receive/scrape/config.ts'
+import { statsdConfigSchema } from '../receive/statsd/receiver.ts'
 import { autoscaleSchema } from '../scale/config.ts'
 import { clickhouseSchema, engineSchema } from '../store/config.ts'
 import { retentionSchema } from '../store/schema.ts'
@@ -135,6 +138,12 @@ export const configSchema = (env: Environment, base = '.') =>
     host: hostConfigSchema,
     otlp: otlpSchema.prefault({}),
     events: eventsConfigSchema,
+    /** Webhooks that come in, by name. */
+    hooks: hooksSchema(secretSchema(env)),
+    /** Pushgateway's forms, on the main address. */
+    pushgateway: pushConfigSchema,
+    /** Left out = nothing listens. */
+    statsd: statsdConfigSchema.optional(),
     prices: pricesConfigSchema,
     scrape_configs: scrapeConfigsSchema(env, base).default([]),
     /** Further files with `scrape_configs`; patterns may match nothing. */
@@ -143,7 +152,10 @@ export const configSchema = (env: Environment, base = '.') =>
       'alerting',
       'Airboss routes alerts itself: name your Alertmanager file under alertmanager',
     ),
-    remote_write: refusedSection('remote_write', 'what Airboss has is in ClickHouse, and in its Prometheus API'),
+    remote_write: refusedSection(
+      'remote_write',
+      'what Airboss has is in ClickHouse, and in its Prometheus API',
+    ),
     remote_read: refusedSection('remote_read', 'Airboss reads from its own store only'),
     /** Rule files in Prometheus's form; left out = the packs that come with Airboss, `[]` = none. */
     rule_files: z.array(z.string()).optional(),

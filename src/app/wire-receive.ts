@@ -4,11 +4,9 @@ import { createHttp, type HttpResponse, type HttpSend } from '../lib/http.ts'
 import { createInFlight, type InFlight } from '../lib/in-flight.ts'
 import type { Duration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
-import type { Batch } from '../model/batch.ts'
 import type { NewSpans } from '../model/new-spans.ts'
 import type { HttpHandler } from '../model/ports/http-handler.ts'
 import type { Service } from '../model/ports/service.ts'
-import type { Sink } from '../model/ports/sink.ts'
 import type { Wanted } from '../model/span-rows.ts'
 import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
@@ -24,6 +22,7 @@ import { type ScrapeConfig, scrapeConfigsSchema } from '../receive/scrape/config
 import { createScraper, type Scraper } from '../receive/scrape/receiver.ts'
 import type { Config } from './config-schema.ts'
 import type { Context } from './context.ts'
+import { type InletParts, type Inlets, wireInlets } from './wire-inlets.ts'
 
 const mostInFlight = 512 << 20
 /** Bytes of bodies that are on their way in or were not answered yet, over all HTTP doors. */
@@ -34,6 +33,7 @@ export interface Receive extends Service {
   readonly otlpHttp: HttpHandler
   readonly otlpGrpc: Service & { address(): string }
   readonly costs: HttpHandler
+  readonly inlets: Inlets
   readonly scraper: Scraper
   /** Room for request bodies, finished or not. */
   readonly bodies: InFlight
@@ -42,11 +42,10 @@ export interface Receive extends Service {
 
 export type Events = ReturnType<typeof createEvents>
 
-interface Parts {
+interface Parts extends InletParts {
   readonly newSpans: NewSpans
   /** Which attributes of spans are reckoned with. */
   readonly wanted: Wanted
-  readonly sink: Sink<Batch>
   readonly prices: Prices
   readonly delta: DeltaState
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
@@ -72,8 +71,25 @@ const withOwn =
     return { status: 200, headers: { 'content-type': metrics.contentType }, body } satisfies HttpResponse
   }
 
+/** Spans and log records. */
+const wireItems = (context: Context, { sink, newSpans, wanted }: Parts) => {
+  const { settings, clock, metrics } = context
+  const { storage, otlp } = settings.config
+  return createSignalIngest({
+    sink,
+    clock,
+    metrics,
+    log: context.log.child({ room: 'receive' }),
+    config: otlp,
+    maxAge: { traces: storage.retention.traces, logs: storage.retention.logs },
+    maxAhead: storage.max_ahead,
+    wanted,
+    accepted: (id) => newSpans.has(id),
+  })
+}
+
 export const wireReceive = (context: Context, parts: Parts): Receive => {
-  const { sink, prices, delta, newSpans, wanted, authenticate } = parts
+  const { sink, prices, delta, authenticate } = parts
   const { settings, table, limits, clock, metrics } = context
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
@@ -81,15 +97,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
   const common = { table, sink, limits, clock, log, metrics }
   const from = (protocol: string) => ({ ...common, limits: { ...limits, protocol } })
   const ingest = createOtlpIngest({ ...from('otlp'), config: config.otlp, delta })
-  const { retention, max_ahead: maxAhead } = config.storage
-  const items = createSignalIngest({
-    ...common,
-    config: config.otlp,
-    maxAge: { traces: retention.traces, logs: retention.logs },
-    maxAhead,
-    wanted,
-    accepted: (id) => newSpans.has(id),
-  })
+  const items = wireItems(context, parts)
   const jobs = (from: Config): ScrapeConfig[] => [...from.scrape_configs, ownJob(from.self.interval)]
   const scraper = createScraper({
     ...from('scrape'),
@@ -111,6 +119,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     log,
     inFlight,
   })
+  const inlets = wireInlets(context, parts)
   const price: Parameters<typeof createCosts>[0]['price'] = (usage, model, provider, at) =>
     prices.request({ ...usage }, model, provider, at)
   return {
@@ -118,15 +127,25 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     otlpHttp: createOtlpHttp({ ingest, items, log, inFlight }),
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
+    inlets,
     scraper,
     bodies: createInFlight(mostBodies),
-    apply: (next) => scraper.apply(jobs(next), next.global),
+    apply: (next) => {
+      inlets.apply(next)
+      return scraper.apply(jobs(next), next.global)
+    },
     start: async () => {
+      await inlets.start()
       await scraper.start()
       await host?.start()
     },
     drain: async () => {
-      const ended = await Promise.allSettled([scraper.drain(), host?.drain(), otlpGrpc.drain()])
+      const ended = await Promise.allSettled([
+        inlets.drain(),
+        scraper.drain(),
+        host?.drain(),
+        otlpGrpc.drain(),
+      ])
       for (const e of ended)
         if (e.status === 'rejected') log.warn({ why: messageOf(e.reason) }, 'receiver did not end cleanly')
     },
