@@ -1,6 +1,8 @@
 // What passes from a receiver to the log: columns of samples, and the rows that are not samples.
 import type { Instant } from '../lib/time.ts'
+import type { PackedRows, SeriesRows } from './packed-rows.ts'
 import type { SeriesRef } from './series.ts'
+import type { SpanRows } from './span.ts'
 
 export type MetricType =
   | 'counter'
@@ -57,6 +59,13 @@ export interface Batch {
   readonly metadata: readonly Metadata[]
   readonly events: readonly EventRow[]
   readonly costs: readonly CostRow[]
+  /** Native histograms (model/native-histogram.ts). */
+  readonly histograms?: SeriesRows | undefined
+  /** Exemplars (model/exemplar.ts). */
+  readonly exemplars?: SeriesRows | undefined
+  readonly spans?: SpanRows | undefined
+  /** Rows of `otel_logs` in the table's column order. */
+  readonly logs?: PackedRows | undefined
 }
 
 export const sampleBatch = (

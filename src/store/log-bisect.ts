@@ -8,10 +8,11 @@ import type { Logger } from '../lib/log.ts'
 import { duration } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import { printLabels } from '../model/labels.ts'
+import { countRows, type PackedRows, rowBytes } from '../model/packed-rows.ts'
 import type { BatchWriter } from '../model/ports/batch-writer.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { SeriesTable } from '../model/series.ts'
-import { createMerger, rowsOf, sliceBatch } from './log-codec.ts'
+import { createMerger, rowsOf, sliceBatch } from './batch-rows.ts'
 
 export interface RangeStoreOptions {
   readonly writer: BatchWriter
@@ -116,6 +117,13 @@ export class RangeStore {
     for (const row of rows.metadata) line('metadata', row)
     for (const row of rows.events) line('event', row)
     for (const row of rows.costs) line('cost', row)
+    const packed = (kind: string, of: PackedRows | undefined): void => {
+      for (let i = 0; i < countRows(of); i++) line(kind, Buffer.from(rowBytes(of!, i)).toString('base64'))
+    }
+    packed('histogram', rows.histograms)
+    packed('exemplar', rows.exemplars)
+    packed('span', rows.spans)
+    packed('log', rows.logs)
     await mkdir(quarantine, { recursive: true })
     const file = join(quarantine, `${token}.jsonl`)
     await appendFile(file, `${lines.join('\n')}\n`, { mode: 0o640 })

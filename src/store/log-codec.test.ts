@@ -2,8 +2,10 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { type Batch, sampleBatch, staleMarker, wordsOf } from '../model/batch.ts'
 import { labelsOf } from '../model/labels.ts'
+import { countRows, type PackedRows, rowBytes } from '../model/packed-rows.ts'
 import { SeriesTable } from '../model/series.ts'
-import { BatchDecoder, BatchEncoder, createMerger, newestBefore, rowsOf, sliceBatch } from './log-codec.ts'
+import { createMerger, rowsOf, sliceBatch } from './batch-rows.ts'
+import { BatchDecoder, BatchEncoder, newestBefore } from './log-codec.ts'
 
 const event = {
   id: 'e',
@@ -111,5 +113,41 @@ it('merges in order and slices through every kind of row', () => {
     const again = createMerger()([sliceBatch(all, 0, cut), sliceBatch(all, cut, 5)])
     expect(again).toEqual(all)
     expect(rowsOf(sliceBatch(all, 0, cut))).toBe(cut)
+  }
+})
+
+it('carries packed rows, with their series where they have one', () => {
+  const table = new SeriesTable(10)
+  const refs = ['a', 'b'].map((i) => table.intern(labelsOf({ __name__: 'h', i })))
+  const packed = (...rows: string[]) => ({
+    bytes: Buffer.from(rows.join('')),
+    ends: Uint32Array.from(rows, (_, i) => rows.slice(0, i + 1).join('').length),
+  })
+  const ofSeries = { ref: Uint32Array.from(refs), at: Float64Array.of(1, 2.5) }
+  const batch: Batch = {
+    ...sampleBatch([refs[1]!], [7], [8]),
+    histograms: { ...packed('one', 'second'), ...ofSeries },
+    exemplars: { ...packed('', 'x'), ...ofSeries },
+    spans: packed('span', '', 'of three'),
+    logs: packed('log'),
+  }
+  expect(rowsOf(batch)).toBe(9)
+  const other = new SeriesTable(10)
+  other.intern(labelsOf({ __name__: 'shifts references' }))
+  const got = new BatchDecoder(other).decode(Buffer.from(new BatchEncoder(table, 0).encode(batch, 1)), 1)
+  const text = (rows: PackedRows | undefined): string[] =>
+    Array.from({ length: countRows(rows) }, (_, i) => Buffer.from(rowBytes(rows!, i)).toString())
+  expect(text(got.histograms)).toEqual(['one', 'second'])
+  expect(text(got.exemplars)).toEqual(['', 'x'])
+  expect(text(got.spans)).toEqual(['span', '', 'of three'])
+  expect(text(got.logs)).toEqual(['log'])
+  expect(Array.from(got.histograms!.ref, (r) => other.labels(r))).toEqual(refs.map((r) => table.labels(r)))
+  expect(Array.from(got.exemplars!.at)).toEqual([1, 2.5])
+  for (let cut = 0; cut <= 9; cut++) {
+    const again = createMerger()([sliceBatch(batch, 0, cut), sliceBatch(batch, cut, 9)])
+    expect(text(again.histograms)).toEqual(['one', 'second'])
+    expect(Array.from(again.exemplars!.ref)).toEqual(refs)
+    expect(text(again.spans)).toEqual(['span', '', 'of three'])
+    expect(text(again.logs)).toEqual(['log'])
   }
 })

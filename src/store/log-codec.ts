@@ -3,6 +3,7 @@ import { AppError } from '../lib/errors.ts'
 import { mostRecordBytes } from '../lib/journal-format.ts'
 import type { Batch, CostRow, EventRow, Metadata } from '../model/batch.ts'
 import type { SeriesTable } from '../model/series.ts'
+import { decodeBlocks, encodeBlocks } from './log-blocks.ts'
 
 /** The first byte of a record. */
 export const recordKinds = { batch: 1, seal: 2, done: 3, checkpoint: 4 } as const
@@ -13,7 +14,8 @@ const narrowTimes = 1
 /**
  * A batch record, little-endian: kind u8, flags u8, 2 free, samples u32, new series u32, bytes of their block u32, bytes of the rows' JSON u32,
  * number of the first new series u32, newest time in the log before it f64, base time f64; then values f64[n], times (u32[n] after the
- * base when all fit, else f64[n]), series numbers u32[n], the new series (id u64, length u32, labels as JSON), the other rows as JSON.
+ * base when all fit, else f64[n]), series numbers u32[n], the new series (id u64, length u32, labels as JSON), the other rows as JSON, then
+ * blocks of packed rows to the end (log-blocks.ts).
  */
 export class BatchEncoder {
   readonly #table: SeriesTable
@@ -44,9 +46,16 @@ export class BatchEncoder {
     const localsAt = timesAt + n * (narrow ? 4 : 8)
     const seriesAt = localsAt + n * 4
     this.#reserve(seriesAt)
-    const fresh = this.#putLocals(batch.ref, localsAt)
+    const fresh: number[] = []
+    this.#putLocals(batch.ref, new Uint32Array(this.#scratch, localsAt, n), fresh)
+    const packed = encodeBlocks(batch, (refs) => {
+      const locals = new Uint32Array(refs.length)
+      this.#putLocals(refs, locals, fresh)
+      return locals
+    })
     const block = this.#seriesBlock(fresh)
-    const size = seriesAt + block.length + rows.length
+    const packedAt = seriesAt + block.length + rows.length
+    const size = packedAt + packed.reduce((sum, p) => sum + p.length, 0)
     this.#reserve(size)
     const bytes = new Uint8Array(this.#scratch, 0, size)
     const view = new DataView(this.#scratch)
@@ -64,6 +73,11 @@ export class BatchEncoder {
     else new Float64Array(this.#scratch, timesAt, n).set(batch.at)
     bytes.set(block, seriesAt)
     bytes.set(rows, seriesAt + block.length)
+    let at = packedAt
+    for (const part of packed) {
+      bytes.set(part, at)
+      at += part.length
+    }
     if (max > this.#maxAt) this.#maxAt = max
     return bytes
   }
@@ -75,10 +89,8 @@ export class BatchEncoder {
     this.#scratch = wider
   }
 
-  #putLocals(refs: Uint32Array, at: number): number[] {
-    const fresh: number[] = []
+  #putLocals(refs: Uint32Array, into: Uint32Array, fresh: number[]): void {
     if (this.#table.size > this.#localOf.length) this.#widen(this.#table.size)
-    const into = new Uint32Array(this.#scratch, at, refs.length)
     const segment = this.#segment
     const segmentOf = this.#segmentOf
     const localOf = this.#localOf
@@ -91,7 +103,6 @@ export class BatchEncoder {
       }
       into[i] = localOf[ref]!
     }
-    return fresh
   }
 
   #widen(least: number): void {
@@ -119,19 +130,6 @@ export class BatchEncoder {
 }
 
 const none = Buffer.alloc(0)
-
-/** The oldest and newest sample time of batches; +Infinity and -Infinity when they have none. */
-export const spanOf = (batches: readonly Batch[]): { fromAt: number; toAt: number } => {
-  let fromAt = Number.POSITIVE_INFINITY
-  let toAt = Number.NEGATIVE_INFINITY
-  for (const { at } of batches) {
-    for (let i = 0; i < at.length; i++) {
-      if (at[i]! < fromAt) fromAt = at[i]!
-      if (at[i]! > toAt) toAt = at[i]!
-    }
-  }
-  return { fromAt, toAt }
-}
 
 const timeSpan = (at: Float64Array): { min: number; max: number; narrow: boolean } => {
   if (at.length === 0) return { min: 0, max: Number.NEGATIVE_INFINITY, narrow: true }
@@ -220,9 +218,12 @@ export class BatchDecoder {
     for (let i = 0; i < n; i++) ref[i] = this.#refOf[ref[i]!]!
     const rowsAt = seriesAt + bytes.readUInt32LE(12)
     const rowsBytes = bytes.readUInt32LE(16)
-    if (rowsBytes === 0) return { ref, at, value, metadata: [], events: [], costs: [] }
+    const packed = decodeBlocks(bytes, rowsAt + rowsBytes, (locals) => {
+      for (let i = 0; i < locals.length; i++) locals[i] = this.#refOf[locals[i]!]!
+    })
+    if (rowsBytes === 0) return { ref, at, value, metadata: [], events: [], costs: [], ...packed }
     const rows = JSON.parse(bytes.toString('utf8', rowsAt, rowsAt + rowsBytes), readNumbers) as Rows
-    return { ref, at, value, metadata: rows.m, events: rows.e, costs: rows.c }
+    return { ref, at, value, metadata: rows.m, events: rows.e, costs: rows.c, ...packed }
   }
 }
 
@@ -240,71 +241,3 @@ export const noteRecord = (kind: number, body: unknown): Buffer => {
   return record
 }
 export const noteBody = (bytes: Buffer): unknown => JSON.parse(bytes.toString('utf8', 1))
-
-export const rowsOf = (batch: Batch): number =>
-  batch.ref.length + batch.metadata.length + batch.events.length + batch.costs.length
-
-/** About how many bytes a batch takes in memory and in the log. */
-export const bytesOf = (batch: Batch): number =>
-  96 + batch.ref.length * 20 + batch.metadata.length * 160 + (batch.events.length + batch.costs.length) * 320
-
-/** Rows whose memory is kept for the next merge. */
-const mostKept = 1 << 20
-
-/**
- * Makes one batch of several, rows in the order given. Its columns are written over by the next call: fresh ones for every range would be
- * megabytes of garbage a second.
- */
-export const createMerger = (): ((batches: readonly Batch[]) => Batch) => {
-  let kept = { ref: new Uint32Array(0), at: new Float64Array(0), value: new Float64Array(0) }
-  const columns = (n: number): typeof kept => {
-    if (n <= kept.ref.length) return kept
-    const size = n > mostKept ? n : Math.min(mostKept, Math.max(n, kept.ref.length * 2))
-    const wider = { ref: new Uint32Array(size), at: new Float64Array(size), value: new Float64Array(size) }
-    if (size <= mostKept) kept = wider
-    return wider
-  }
-  return (batches) => {
-    if (batches.length === 1) return batches[0]!
-    const n = batches.reduce((sum, b) => sum + b.ref.length, 0)
-    const { ref, at, value } = columns(n)
-    let from = 0
-    for (const b of batches) {
-      ref.set(b.ref, from)
-      at.set(b.at, from)
-      value.set(b.value, from)
-      from += b.ref.length
-    }
-    return {
-      ref: ref.subarray(0, n),
-      at: at.subarray(0, n),
-      value: value.subarray(0, n),
-      metadata: batches.flatMap((b) => b.metadata),
-      events: batches.flatMap((b) => b.events),
-      costs: batches.flatMap((b) => b.costs),
-    }
-  }
-}
-
-/** Rows `from … to - 1`, counted through samples, metadata, events and costs in this order. */
-export const sliceBatch = (batch: Batch, from: number, to: number): Batch => {
-  let start = from
-  let end = to
-  const cut = <T>(length: number, take: (a: number, b: number) => T): T => {
-    const a = Math.min(Math.max(start, 0), length)
-    const b = Math.min(Math.max(end, 0), length)
-    start -= length
-    end -= length
-    return take(a, b)
-  }
-  const n = batch.ref.length
-  const [a, b] = cut(n, (x, y) => [x, y] as const)
-  return {
-    ref: batch.ref.subarray(a, b),
-    at: batch.at.subarray(a, b),
-    value: batch.value.subarray(a, b),
-    metadata: cut(batch.metadata.length, (x, y) => batch.metadata.slice(x, y)),
-    events: cut(batch.events.length, (x, y) => batch.events.slice(x, y)),
-    costs: cut(batch.costs.length, (x, y) => batch.costs.slice(x, y)),
-  }
-}

@@ -4,7 +4,8 @@ import type { Journal } from '../lib/journal.ts'
 import type { Batch } from '../model/batch.ts'
 import type { Producer } from '../model/ports/producer.ts'
 import type { SeriesTable } from '../model/series.ts'
-import { BatchDecoder, bytesOf, newestBefore, noteBody, recordKinds, rowsOf, spanOf } from './log-codec.ts'
+import { bytesOf, rowsOf, spanOf } from './batch-rows.ts'
+import { BatchDecoder, newestBefore, noteBody, recordKinds } from './log-codec.ts'
 
 /** Batches in the journal's positions `from … to` that are stored as one. `nonce` keeps tokens apart should positions ever repeat. */
 export interface SealNote {
@@ -115,7 +116,7 @@ export const replayJournal = async (options: {
       else range.batches?.push(batch)
     }
     replayed(batch)
-    if (position >= replayFrom) for (const producer of producers) producer.replay(batch)
+    if (position >= replayFrom) for (const producer of producers) producer.replay(batch, position)
     if (++n % breatheEvery === 0) await breathe()
   }
   // Damage in the journal: from the hole on nobody can say what is missing.

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import type { Timer } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { type Journal, openJournal } from '../lib/journal.ts'
-import { readSnapshot, writeSnapshot } from '../lib/snapshot-file.ts'
 import { type Duration, duration, type Instant, instant, second } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
+import { bytesOf, rowsOf, spanOf, unread } from './batch-rows.ts'
 import { RangeStore } from './log-bisect.ts'
-import { BatchEncoder, bytesOf, noteRecord, recordKinds, rowsOf, spanOf } from './log-codec.ts'
+import { BatchEncoder, noteRecord, recordKinds } from './log-codec.ts'
+import { identifyLog } from './log-identity.ts'
 import type { LogOptions, LogStats, Pending, WriteLog } from './log-options.ts'
 import {
   type CheckpointNote,
@@ -104,7 +105,8 @@ class RangeLog implements WriteLog {
       onDamage: 'set_aside',
       ...(fs ? { fs } : {}),
     })
-    const emptyAt = await this.#identify()
+    const { uuid, createdAt: emptyAt } = await identifyLog(dir, this.#o.clock)
+    this.#uuid = uuid
     const memoryBytes = this.#memoryBytes
     const found = await replayJournal({ journal, table, producers, replayed, memoryBytes, emptyAt })
     this.#journal = journal
@@ -116,21 +118,6 @@ class RangeLog implements WriteLog {
     )
     this.#seal(true)
     this.#kick()
-  }
-
-  /** The log's own name, made once; returns when that was: a new log knows of nothing before it. */
-  async #identify(): Promise<number> {
-    const path = join(this.#o.dir, 'log.json')
-    const known = await readSnapshot(path)
-    if (known) {
-      const { uuid, createdAt } = JSON.parse(String(known)) as { uuid: string; createdAt: number }
-      this.#uuid = uuid
-      return createdAt
-    }
-    this.#uuid = randomUUID()
-    const createdAt = this.#o.clock.now()
-    await writeSnapshot(path, JSON.stringify({ uuid: this.#uuid, createdAt }))
-    return createdAt
   }
 
   #resume(found: Found): void {
@@ -168,13 +155,20 @@ class RangeLog implements WriteLog {
   }
 
   #accept(position: number, batch: Batch): void {
-    this.#open.push({ position, batch })
-    this.#openRows += rowsOf(batch)
-    this.#openBytes += bytesOf(batch)
+    const held = unread(batch)
+    this.#open.push({ position, batch: held })
+    this.#openRows += rowsOf(held)
+    this.#openBytes += bytesOf(held)
     this.#samples.add(batch.ref.length)
     this.#o.accepted(batch)
-    if (this.#openRows >= this.#sealRows) this.#seal(true)
+    for (const producer of this.#o.producers) producer.accepted?.(batch, position)
+    if (this.#full()) this.#seal(true)
     else this.#timer ??= this.#o.clock.after(this.#sealAfter, () => this.#ripen())
+  }
+
+  // Wide rows make a range as well as many do.
+  #full(): boolean {
+    return this.#openRows >= this.#sealRows || this.#openBytes >= 32 << 20
   }
 
   #ripen(): void {
@@ -186,19 +180,21 @@ class RangeLog implements WriteLog {
   /** Makes a range of what is open. While ranges wait for the store, only full ones are made, so that a long outage ends in few. */
   #seal(now: boolean): void {
     if (this.#open.length === 0 || !this.#journal) return
-    if (!now && this.#ranges.length > 0 && this.#openRows < this.#sealRows) return
+    if (!now && this.#ranges.length > 0 && !this.#full()) return
     this.#timer?.cancel()
     this.#timer = null
     this.#due = false
     const nonce = randomUUID().slice(0, 8)
-    const seal = {
-      from: this.#open[0]!.position,
-      to: this.#open.at(-1)!.position,
-      rows: this.#openRows,
-      nonce,
+    const [from, to] = [this.#open[0]!.position, this.#open.at(-1)!.position]
+    const seal = { from, to, rows: this.#openRows, nonce }
+    const range: Range = {
+      seal,
+      batches: this.#open.map((h) => h.batch),
+      bytes: this.#openBytes,
+      sealed: false,
+      fromAt: 0,
+      toAt: 0,
     }
-    const batches = this.#open.map((h) => h.batch)
-    const range: Range = { seal, batches, bytes: this.#openBytes, sealed: false, fromAt: 0, toAt: 0 }
     this.#open = []
     this.#openRows = 0
     this.#openBytes = 0

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
+import { RowReader, RowWriter } from '../lib/row-binary.ts'
 import { millisOf, NativeReader, nativeBlock, trailingError } from './native.ts'
-import { RowReader, RowWriter } from './row-binary.ts'
 
 const block = (from: number, rows: number): Buffer => {
   const ids = new BigUint64Array(rows).map((_, i) => BigInt(from + i) + 2n ** 63n)

@@ -151,7 +151,7 @@ const ledger: Table = {
 }
 
 /** Columns as the OpenTelemetry Collector's ClickHouse exporter names them, so that dashboards made for it work here. */
-const traces: Table = {
+export const traces: Table = {
   name: 'otel_traces',
   columns: [
     ['Timestamp', nanos],
@@ -184,7 +184,7 @@ const traces: Table = {
   shardBy: 'cityHash64(TraceId)',
 }
 
-const logs: Table = {
+export const logs: Table = {
   name: 'otel_logs',
   columns: [
     ['Timestamp', nanos],
@@ -212,9 +212,17 @@ const logs: Table = {
   shardBy: 'cityHash64(TraceId)',
 }
 
+const name = (text: string): string => `\`${text.replace(/[`\\]/g, (c) => `\\${c}`)}\``
+
+/** The columns of a table whose rows come packed, in the order of their fields; what has a default is made by the table itself. */
+export const packedColumns = (table: Table): string =>
+  table.columns
+    .filter(([, type]) => !type.includes(' DEFAULT '))
+    .map(([column]) => name(column))
+    .join(', ')
+
 export const tables: readonly Table[] = [series, samples, metadata, events, costs, ledger, traces, logs]
 
-const name = (text: string): string => `\`${text.replace(/[`\\]/g, (c) => `\\${c}`)}\``
 const seconds = (length: Duration): number => Math.ceil(length / 1000)
 
 /** Where rows of a table lie: the table itself, or on a cluster each server's share of it. */

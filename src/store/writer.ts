@@ -1,15 +1,17 @@
 // Sealed ranges of the log become durable rows: series first, then their samples, then the rows that are not samples.
 import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
+import { RowWriter } from '../lib/row-binary.ts'
 import { duration, hour } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import { type Labels, labelOf, metricName } from '../model/labels.ts'
+import { countRows, type PackedRows, sliceRows } from '../model/packed-rows.ts'
 import type { BatchWriter } from '../model/ports/batch-writer.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, type Settings, writeError } from './connection.ts'
-import { RowWriter } from './row-binary.ts'
 import { encodeSlice, firstBadTime, insertRows, SeenSeries, slicesOf, wordsPerRow } from './sample-encoder.ts'
+import { logs, packedColumns, type Table, traces } from './schema.ts'
 
 export interface WriterDeps {
   readonly connection: Connection
@@ -24,6 +26,9 @@ const insertWithin = duration(30_000)
 /** How stale a series' stored last_seen may grow before it is written again. */
 const lastSeenEvery = hour
 const seriesRows = 50_000
+/** Most rows and bytes of packed rows in one insert. */
+const packedRows = 50_000
+const packedBytes = 32 << 20
 
 const quorum: Settings = { insert_quorum: 'auto', distributed_foreground_insert: 1 }
 
@@ -76,6 +81,8 @@ class Writer implements StoreWriter {
       await this.#metadata(batch, token, signal)
       await this.#events(batch, token, signal)
       await this.#costs(batch, token, signal)
+      await this.#packed(traces, batch.spans, token, signal)
+      await this.#packed(logs, batch.logs, token, signal)
     } catch (error) {
       if (signal.aborted) throw signal.reason
       throw writeError(error)
@@ -192,6 +199,25 @@ class Writer implements StoreWriter {
     const columns =
       'costs (at, id, agent, version, model, provider, service, owner, usd, quantity, unit, price_version)'
     await this.#insert(columns, 'RowBinary', [rows.bytes()], token, costs.length, signal)
+  }
+
+  /** Rows that come as the table has them, in inserts of a bounded size. */
+  async #packed(
+    table: Table,
+    rows: PackedRows | undefined,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const n = countRows(rows)
+    const into = `${table.name} (${packedColumns(table)})`
+    for (let from = 0; from < n; ) {
+      const start = from === 0 ? 0 : rows!.ends[from - 1]!
+      let to = from + 1
+      while (to < n && to - from < packedRows && rows!.ends[to]! - start <= packedBytes) to++
+      const part = sliceRows(rows, from, to)!
+      await this.#insert(into, 'RowBinary', [part.bytes], `${token}-${from}`, to - from, signal)
+      from = to
+    }
   }
 }
 

@@ -42,6 +42,6 @@ export class CollectingSink implements Sink {
   /** What a log does after a restart: the last checkpoint, through JSON, then the batches after it. */
   revive(producer: Producer, checkpoint: unknown, from: number): void {
     if (checkpoint !== null) producer.restore(JSON.parse(JSON.stringify(checkpoint)))
-    for (const batch of this.batches.slice(from)) producer.replay(batch)
+    for (const [i, batch] of this.batches.entries()) if (i >= from) producer.replay(batch, i)
   }
 }

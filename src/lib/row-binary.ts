@@ -1,4 +1,4 @@
-// RowBinary: rows as bytes, one value after the other, for tables with text in them.
+// Rows as bytes, one value after the other, in the form that ClickHouse calls RowBinary: varint lengths, little-endian numbers.
 
 const empty = Buffer.alloc(0)
 
