@@ -101,6 +101,7 @@ export const createHttpServer = ({
   const app = new Hono<Env>()
   app.use(async (c, next) => {
     await next()
+    if (c.res.status === 401) c.header('www-authenticate', 'Bearer realm="airboss"')
     if (c.res.status === 413 && !(await hearOut(c.env.incoming))) c.header('connection', 'close')
   })
   app.use(traced(tracer))

@@ -206,11 +206,13 @@ const watchStore = async (
   return ask()
 }
 
-/** Only what is new about a metric goes on to be stored. */
+/** Only what is new about a metric goes on to be stored; it is known once it is safe on disk. */
 const learning = (metadata: MetadataTable, sink: Sink<Batch>): Sink<Batch> => ({
-  push: (batch, signal) => {
+  push: async (batch, signal) => {
     if (batch.metadata.length === 0) return sink.push(batch, signal)
-    return sink.push({ ...batch, metadata: metadata.learn(batch.metadata) }, signal)
+    const news = metadata.news(batch.metadata)
+    await sink.push({ ...batch, metadata: news }, signal)
+    metadata.learn(news)
   },
 })
 
