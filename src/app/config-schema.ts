@@ -11,6 +11,7 @@ import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
 import { eventsConfigSchema } from '../receive/events/receiver.ts'
 import { hostConfigSchema } from '../receive/host/receiver.ts'
+import { kubernetesSchema } from '../receive/kubernetes/config.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
 import { scrapeConfigsSchema } from '../receive/scrape/config.ts'
 import { autoscaleSchema } from '../scale/config.ts'
@@ -104,6 +105,8 @@ export const configSchema = (env: Environment) =>
     storage: storageSchema(env),
     query: queryConfig.prefault({}),
     host: hostConfigSchema,
+    /** A cluster to watch and to act in; `{}` is the one Airboss runs in. */
+    kubernetes: kubernetesSchema(env).optional(),
     otlp: otlpSchema.prefault({}),
     events: eventsConfigSchema,
     prices: pricesConfigSchema,
