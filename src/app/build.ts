@@ -160,7 +160,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const tell = await wireTell(context, parts)
   const kubernetes = wireKubernetes(settings)
   const act = wireAct(context, { ...parts, alerts: tell.alertSink, kubernetes })
-  const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
+  const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc, kubernetes })
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })

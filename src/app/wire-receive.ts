@@ -12,6 +12,7 @@ import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
+import { createKubernetesReceiver, type KubernetesReceiver } from '../receive/kubernetes/receiver.ts'
 import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
 import { createOtlpGrpc } from '../receive/otlp/receiver-grpc.ts'
@@ -21,6 +22,7 @@ import { type ScrapeConfig, scrapeConfigsSchema } from '../receive/scrape/config
 import { createScraper, type Scraper } from '../receive/scrape/receiver.ts'
 import type { Config } from './config-schema.ts'
 import type { Context } from './context.ts'
+import type { Kubernetes } from './wire-kubernetes.ts'
 
 const mostInFlight = 512 << 20
 /** Bytes of bodies that are on their way in or were not answered yet, over all HTTP doors. */
@@ -32,6 +34,8 @@ export interface Receive extends Service {
   readonly otlpGrpc: Service & { address(): string }
   readonly costs: HttpHandler
   readonly scraper: Scraper
+  /** Null where no cluster is watched. */
+  readonly kubernetes: KubernetesReceiver | null
   /** Room for request bodies, finished or not. */
   readonly bodies: InFlight
   apply(config: Config): Promise<void>
@@ -44,6 +48,7 @@ interface Parts {
   readonly prices: Prices
   readonly delta: DeltaState
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
+  readonly kubernetes: Kubernetes | null
 }
 
 const ownHost = 'airboss'
@@ -71,7 +76,22 @@ const globalOf = ({ global }: Config) => ({
   scrape_timeout: global.scrape_timeout ?? duration(Math.min(10_000, global.scrape_interval)),
 })
 
-export const wireReceive = (context: Context, { sink, prices, delta, authenticate }: Parts): Receive => {
+/** Those that look around by themselves: at this machine and its cluster. */
+const watchersOf = ({ settings, ...context }: Context, { sink, kubernetes }: Parts) => {
+  const { host, kubernetes: cluster } = settings.config
+  const { table, limits, clock, metrics } = context
+  const common = { table, sink, limits, clock, log: context.log.child({ room: 'receive' }), metrics }
+  return {
+    host: host.enabled ? createHostReceiver({ ...common, interval: host.interval }) : null,
+    kubernetes:
+      kubernetes && cluster?.watch
+        ? createKubernetesReceiver({ ...common, api: kubernetes.api, config: cluster })
+        : null,
+  }
+}
+
+export const wireReceive = (context: Context, parts: Parts): Receive => {
+  const { sink, prices, delta, authenticate } = parts
   const { settings, table, limits, clock, metrics } = context
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
@@ -86,7 +106,8 @@ export const wireReceive = (context: Context, { sink, prices, delta, authenticat
     global: globalOf(config),
     send: withOwn(context),
   })
-  const host = config.host.enabled ? createHostReceiver({ ...common, interval: config.host.interval }) : null
+  const { kubernetes, ...others } = watchersOf(context, parts)
+  const watchers = [others.host, kubernetes]
   const otlpGrpc = createOtlpGrpc({
     ingest,
     listen: config.listen.otlp_grpc,
@@ -103,14 +124,16 @@ export const wireReceive = (context: Context, { sink, prices, delta, authenticat
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
     scraper,
+    kubernetes,
     bodies: createInFlight(mostBodies),
     apply: (next) => scraper.apply(jobs(next), globalOf(next)),
     start: async () => {
       await scraper.start()
-      await host?.start()
+      for (const watcher of watchers) await watcher?.start()
     },
     drain: async () => {
-      const ended = await Promise.allSettled([scraper.drain(), host?.drain(), otlpGrpc.drain()])
+      const all = [scraper, otlpGrpc, ...watchers]
+      const ended = await Promise.allSettled(all.map((service) => service?.drain()))
       for (const e of ended)
         if (e.status === 'rejected') log.warn({ why: messageOf(e.reason) }, 'receiver did not end cleanly')
     },

@@ -110,6 +110,7 @@ class Reflector implements KubernetesWatch {
       this.#version = metadata.resourceVersion
       this.lists++
       this.#listedAt = clock.monotonic()
+      this.#heardAt = clock.now()
       this.#deps.replace(items)
       return
     }
