@@ -1,5 +1,6 @@
 // What is looked at beyond the schemas: queries against the query language, names against what they name, addresses; for `airboss check` rules,
 // templates and secrets' files too.
+import { kubernetesName } from '../act/config.ts'
 import { splitAddress } from '../api/server.ts'
 import { unmetBy } from '../fleet/compare.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -67,27 +68,32 @@ const checkQueries = (settings: Settings, report: Report): void => {
 }
 
 const checkActuators = ({ config }: Settings, report: Report): void => {
-  const names = Object.keys(config.actions.webhooks)
-  const check = (path: Path, actuator: string): void => {
-    if (actuator !== '' && !names.includes(actuator))
+  const { mode, default: otherwise } = config.actions
+  const hooks = Object.keys(config.actions.webhooks)
+  const known = hooks.join(', ') || 'none'
+  const check = (path: Path, actuator: string, workload: unknown): void => {
+    const name = actuator || otherwise
+    if (name === kubernetesName && config.kubernetes === undefined)
       report(
         path,
-        `no webhook is named ${JSON.stringify(actuator)}; actions.webhooks has ${names.join(', ') || 'none'}`,
+        'is for Kubernetes, and no cluster is configured; add kubernetes: {} for the one Airboss runs in, or kubernetes: { kubeconfig_file: … }',
       )
-    else if (
-      actuator === '' &&
-      config.actions.mode === 'live' &&
-      config.actions.default === '' &&
-      names.length !== 1
-    )
+    else if (name === kubernetesName && workload === undefined)
+      report(path, 'is kubernetes: say what runs there, as workload: { namespace: …, name: … } beside it')
+    else if (actuator !== '' && actuator !== kubernetesName && !hooks.includes(actuator))
       report(
         path,
-        `actions.mode is live and this has no webhook to go to: name one here or in actions.default (actions.webhooks has ${names.join(', ') || 'none'})`,
+        `no webhook is named ${JSON.stringify(actuator)}; actions.webhooks has ${known}, and kubernetes is the cluster itself`,
+      )
+    else if (name === '' && mode === 'live' && hooks.length !== 1)
+      report(
+        path,
+        `actions.mode is live and this has no webhook to go to: name one here or in actions.default (actions.webhooks has ${known})`,
       )
   }
-  for (const [i, a] of config.autoscale.entries()) check(['autoscale', i, 'actuator'], a.actuator)
+  for (const [i, a] of config.autoscale.entries()) check(['autoscale', i, 'actuator'], a.actuator, a.workload)
   for (const [i, d] of config.deployments.entries())
-    if (d.canary) check(['deployments', i, 'canary', 'actuator'], d.canary.actuator)
+    if (d.canary) check(['deployments', i, 'canary', 'actuator'], d.canary.actuator, d.canary.workload)
 }
 
 const checkDeployments = ({ config }: Settings, report: Report): void => {

@@ -12,6 +12,7 @@ import { queryConfig } from '../query/config.ts'
 import { eventsConfigSchema } from '../receive/events/receiver.ts'
 import { hooksSchema } from '../receive/hooks/config.ts'
 import { hostConfigSchema } from '../receive/host/receiver.ts'
+import { kubernetesSchema } from '../receive/kubernetes/config.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
 import { pushConfigSchema } from '../receive/push/receiver.ts'
 import { globalScrapeShape, scrapeConfigsSchema } from '../receive/scrape/config.ts'
@@ -136,6 +137,8 @@ export const configSchema = (env: Environment, base = '.') =>
     storage: storageSchema(env),
     query: queryConfig.prefault({}),
     host: hostConfigSchema,
+    /** A cluster to watch and to act in; `{}` is the one Airboss runs in. */
+    kubernetes: kubernetesSchema(env).optional(),
     otlp: otlpSchema.prefault({}),
     events: eventsConfigSchema,
     /** Webhooks that come in, by name. */

@@ -12,6 +12,7 @@ import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
+import { createKubernetesReceiver, type KubernetesReceiver } from '../receive/kubernetes/receiver.ts'
 import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
 import { createOtlpGrpc } from '../receive/otlp/receiver-grpc.ts'
@@ -23,6 +24,7 @@ import { createScraper, type Scraper } from '../receive/scrape/receiver.ts'
 import type { Config } from './config-schema.ts'
 import type { Context } from './context.ts'
 import { type InletParts, type Inlets, wireInlets } from './wire-inlets.ts'
+import type { Kubernetes } from './wire-kubernetes.ts'
 
 const mostInFlight = 512 << 20
 /** Bytes of bodies that are on their way in or were not answered yet, over all HTTP doors. */
@@ -35,6 +37,8 @@ export interface Receive extends Service {
   readonly costs: HttpHandler
   readonly inlets: Inlets
   readonly scraper: Scraper
+  /** Null where no cluster is watched. */
+  readonly kubernetes: KubernetesReceiver | null
   /** Room for request bodies, finished or not. */
   readonly bodies: InFlight
   apply(config: Config): Promise<void>
@@ -49,6 +53,7 @@ interface Parts extends InletParts {
   readonly prices: Prices
   readonly delta: DeltaState
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
+  readonly kubernetes: Kubernetes | null
 }
 
 const ownHost = 'airboss'
@@ -88,6 +93,21 @@ const wireItems = (context: Context, { sink, newSpans, wanted }: Parts) => {
   })
 }
 
+/** Those that look around by themselves: at this machine and its cluster. */
+const watchersOf = ({ settings, ...context }: Context, { sink, kubernetes }: Parts) => {
+  const { host, kubernetes: cluster } = settings.config
+  const { table, limits, clock, metrics } = context
+  const log = context.log.child({ room: 'receive' })
+  const from = (protocol: string) => ({ table, sink, clock, log, metrics, limits: { ...limits, protocol } })
+  return {
+    host: host.enabled ? createHostReceiver({ ...from('host'), interval: host.interval }) : null,
+    kubernetes:
+      kubernetes && cluster?.watch
+        ? createKubernetesReceiver({ ...from('kubernetes'), api: kubernetes.api, config: cluster })
+        : null,
+  }
+}
+
 export const wireReceive = (context: Context, parts: Parts): Receive => {
   const { sink, prices, delta, authenticate } = parts
   const { settings, table, limits, clock, metrics } = context
@@ -107,9 +127,8 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     send: withOwn(context),
     connect: createHttp,
   })
-  const host = config.host.enabled
-    ? createHostReceiver({ ...from('host'), interval: config.host.interval })
-    : null
+  const { kubernetes, ...others } = watchersOf(context, parts)
+  const watchers = [others.host, kubernetes]
   const otlpGrpc = createOtlpGrpc({
     ingest,
     items,
@@ -129,6 +148,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
     inlets,
     scraper,
+    kubernetes,
     bodies: createInFlight(mostBodies),
     apply: (next) => {
       inlets.apply(next)
@@ -137,15 +157,11 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     start: async () => {
       await inlets.start()
       await scraper.start()
-      await host?.start()
+      for (const watcher of watchers) await watcher?.start()
     },
     drain: async () => {
-      const ended = await Promise.allSettled([
-        inlets.drain(),
-        scraper.drain(),
-        host?.drain(),
-        otlpGrpc.drain(),
-      ])
+      const all = [inlets, scraper, otlpGrpc, ...watchers]
+      const ended = await Promise.allSettled(all.map((service) => service?.drain()))
       for (const e of ended)
         if (e.status === 'rejected') log.warn({ why: messageOf(e.reason) }, 'receiver did not end cleanly')
     },
