@@ -141,7 +141,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
 
   // receive ─▶ price ─▶ keep
   const kept = later()
-  const prices = createPrices(config.prices)
+  const prices = createPrices(config.prices, settings.priceMaps)
   const pricer = createPricer({ ...named('money'), sink: kept, table, prices, limits })
   const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
   const delta = new DeltaState({ table })

@@ -2,6 +2,7 @@
 import { AppError } from '../lib/errors.ts'
 import type { Connection } from './connection.ts'
 import {
+  addCostColumns,
   alterTtl,
   createDatabase,
   createTable,
@@ -24,6 +25,11 @@ const migrations: readonly Migration[] = [
     version: 1,
     name: 'the first tables',
     statements: (target, retention) => tables.flatMap((table) => createTable(table, target, retention)),
+  },
+  {
+    version: 2,
+    name: 'costs know their span',
+    statements: (target) => addCostColumns(target),
   },
 ]
 
