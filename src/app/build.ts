@@ -6,12 +6,16 @@ import { createHttp } from '../lib/http.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Batch } from '../model/batch.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
+import { isWantedAttribute } from '../model/gen-ai-attributes.ts'
 import { MetadataTable } from '../model/metadata-table.ts'
+import { NewSpans } from '../model/new-spans.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import { SeriesTable } from '../model/series.ts'
+import type { Wanted } from '../model/span-rows.ts'
+import { isCostAttribute } from '../money/model-call.ts'
 import { createPricer } from '../money/pricer.ts'
 import { createPrices } from '../money/prices.ts'
 import { createQuerier } from '../query/querier.ts'
@@ -80,6 +84,14 @@ const makeContext = (
   }
 }
 
+/** Which attributes of spans are reckoned with: each who reckons adds its own. */
+const wantedOfSpans: Wanted = (key) => isWantedAttribute(key) || isCostAttribute(key)
+
+const makeNewSpans = ({ settings, clock, metrics }: Context): NewSpans => {
+  const { dedup_window: window, dedup_spans: most } = settings.config.otlp.traces
+  return new NewSpans({ window, most, wanted: wantedOfSpans, clock, metrics })
+}
+
 /** A sink that exists before what it leads to: producers must be known to the log, and push into it. */
 const later = (): Sink<Batch> & { to: (sink: Sink<Batch>) => void } => {
   let next: Sink<Batch> | undefined
@@ -145,7 +157,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const pricer = createPricer({ ...named('money'), sink: kept, table, prices, limits })
   const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
   const delta = new DeltaState({ table })
-  const keep = wireKeep(context, [pricer, events, delta])
+  const newSpans = makeNewSpans(context)
+  const keep = wireKeep(context, newSpans, [pricer, events, delta])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 

@@ -74,6 +74,12 @@ const storageSchema = (env: Environment) =>
       max_labels: z.int().min(1).default(defaultAdmission.labels),
       log: z.strictObject({ max_size: bytes('4GB') }).prefault({}),
       head: z.strictObject({ window: span('10m'), max_size: bytes('1GB') }).prefault({}),
+      exemplars: z
+        .strictObject({
+          /** Most exemplars in memory; older ones are read from ClickHouse. */
+          max: z.int().min(0).max(10_000_000).default(100_000),
+        })
+        .prefault({}),
       engine: engineSchema,
       retention: retentionSchema,
       /** A ClickHouse server instead of the embedded engine. */

@@ -56,6 +56,7 @@ const prometheusDoors = (context: Context, { keep, querier, tell, receive, reloa
   clock: context.clock,
   querier,
   index: keep.head,
+  exemplars: keep.exemplars,
   labelsOf: (ref: number) => context.table.labels(ref),
   metadata: () => context.metadata.all(),
   ruleGroups: () => tell.rules.groups(),

@@ -124,6 +124,10 @@ export class RowReader {
     return this.#bytes.readUInt32LE(from) + this.#bytes.readInt32LE(from + 4) * 4294967296
   }
 
+  float64(): number {
+    return this.#bytes.readDoubleLE(this.#need(8))
+  }
+
   /** Takes bytes and calls `row` for every row that is whole; what is left waits for the next call. */
   feed(chunk: Buffer, row: (reader: RowReader) => void): void {
     this.#bytes = this.#bytes.length > 0 ? Buffer.concat([this.#bytes, chunk]) : chunk

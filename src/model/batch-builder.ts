@@ -1,6 +1,7 @@
 // Collects decoded samples into columns, refuses what may not pass, and remembers why.
 import type { Instant } from '../lib/time.ts'
 import type { Batch, CostRow, EventRow, Metadata } from './batch.ts'
+import { ExemplarRows, exemplarLabelsFit } from './exemplar.ts'
 import type { Labels } from './labels.ts'
 import type { SeriesRef, SeriesTable } from './series.ts'
 
@@ -54,6 +55,9 @@ export class BatchBuilder {
   readonly metadata: Metadata[] = []
   readonly events: EventRow[] = []
   readonly costs: CostRow[] = []
+  #exemplars: ExemplarRows | null = null
+  /** Exemplars that were too long, too old or ahead of time: they are left out and refuse nothing else. */
+  exemplarsDropped = 0
 
   constructor(table: SeriesTable, limits: AdmissionLimits, now: Instant, capacity = 1024) {
     this.#table = table
@@ -67,6 +71,13 @@ export class BatchBuilder {
 
   get length(): number {
     return this.#length
+  }
+  /** Whether there is nothing to be pushed. */
+  get empty(): boolean {
+    return (
+      this.#length + this.metadata.length + this.events.length + this.costs.length === 0 &&
+      this.#exemplars === null
+    )
   }
   get rejected(): number {
     let n = 0
@@ -132,6 +143,20 @@ export class BatchBuilder {
     return true
   }
 
+  /**
+   * Adds an exemplar of a series, `labels` with `trace_id` and `span_id` among them; `at` in milliseconds. False when it is left out: its
+   * labels have more than 128 characters, or its time is outside the accepted age.
+   */
+  exemplar(ref: SeriesRef, at: number, value: number, labels: Labels): boolean {
+    if (!this.accepts(at) || !exemplarLabelsFit(labels)) {
+      this.exemplarsDropped++
+      return false
+    }
+    this.#exemplars ??= new ExemplarRows()
+    this.#exemplars.add(ref, at, value, labels)
+    return true
+  }
+
   #timely(ref: SeriesRef, at: number): boolean {
     // NaN compares false, and so is refused.
     if (at >= this.#oldestAt && at <= this.#newestAt) return true
@@ -190,6 +215,7 @@ export class BatchBuilder {
       metadata: this.metadata,
       events: this.events,
       costs: this.costs,
+      ...(this.#exemplars ? { exemplars: this.#exemplars.build() } : {}),
     }
   }
 }

@@ -1,7 +1,8 @@
 // Finds out which calls of models are told twice: a wrapper's span (a router, a framework) around the span of the call itself.
 
+import { type GenAiCall, genAiOf } from '../model/gen-ai.ts'
 import type { Span } from '../model/span.ts'
-import { type ModelCall, modelCallOf, roleOf } from './model-call.ts'
+import { holdsCalls, type ModelCall, modelCallOf } from './model-call.ts'
 
 /** Tokens in and out. */
 interface Pair {
@@ -40,8 +41,9 @@ export class Nesting {
     }
     const calls: { call: ModelCall; node: Node }[] = []
     for (const span of spans) {
-      const call = modelCallOf(span)
-      const node = this.#node(span, call)
+      const said = genAiOf(span)
+      const call = modelCallOf(span, said)
+      const node = this.#node(span, said, call)
       if (call) calls.push({ call, node })
     }
     return calls.map(({ call, node }) => ({ call, net: node.net ?? this.#net(call, node) }))
@@ -51,14 +53,13 @@ export class Nesting {
     return id === '' ? undefined : (this.#young.get(id) ?? this.#old.get(id))
   }
 
-  #node(span: Span, call: ModelCall | null): Node {
+  #node(span: Span, said: GenAiCall | null, call: ModelCall | null): Node {
     const known = this.#get(span.spanId)
     // A place held for children that came first has no parent yet.
     if (known && known.parent !== unknown) return known
-    const role = call ? 'model' : roleOf(span)
     const node: Node = {
       parent: span.parentSpanId,
-      stops: role === 'agent' || role === 'tool',
+      stops: holdsCalls(said),
       beneath: known?.beneath ?? { input: 0, output: 0 },
       open: { input: 0, output: 0 },
       net: null,

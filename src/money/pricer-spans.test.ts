@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { resourceOf, spanBatch, spanOf } from '../../test/kit/call-span.ts'
 import { FakeClock } from '../../test/kit/clock.ts'
 import { CollectingSink } from '../../test/kit/collecting-sink.ts'
 import { fakeMetrics } from '../../test/kit/metrics.ts'
-import { resourceOf, spanBatch, spanOf } from '../../test/kit/span.ts'
 import { silentLogger } from '../lib/log.ts'
 import { type Duration, duration, plus } from '../lib/time.ts'
 import { type Batch, sampleBatch } from '../model/batch.ts'
@@ -33,8 +33,8 @@ beforeEach(() => {
 const usage = (input: number, output: number, more: Attributes = {}): Attributes => ({
   'gen_ai.operation.name': 'chat',
   'gen_ai.request.model': 'flat',
-  'gen_ai.usage.input_tokens': input,
-  'gen_ai.usage.output_tokens': output,
+  'gen_ai.usage.input_tokens': String(input),
+  'gen_ai.usage.output_tokens': String(output),
   ...more,
 })
 const call = (input: number, output: number, over: Partial<Span> & { endAt?: number } = {}): Span =>
@@ -74,8 +74,8 @@ describe('spans', () => {
       attributes: usage(100, 20, {
         'gen_ai.agent.name': 'planner',
         'gen_ai.provider.name': 'house',
-        'gen_ai.usage.cost': 0.5,
-        'gen_ai.usage.cache_read.input_tokens': 40,
+        'gen_ai.usage.cost': '0.5',
+        'gen_ai.usage.cache_read.input_tokens': '40',
       }),
     })
     await kit.pricer.push(spanBatch([span, span]), never)
@@ -101,8 +101,8 @@ describe('spans', () => {
   test('what the span states is used only where there is no price, and the row says so', async () => {
     const of = (model: string, more: Attributes) =>
       call(10, 0, { attributes: { ...usage(10, 0, more), 'gen_ai.request.model': model } })
-    await kit.pricer.push(spanBatch([of('flat', { 'gen_ai.usage.cost': 3 })]), never)
-    await kit.pricer.push(spanBatch([of('nobody-7b', { 'gen_ai.usage.cost': 3 })]), never)
+    await kit.pricer.push(spanBatch([of('flat', { 'gen_ai.usage.cost': '3' })]), never)
+    await kit.pricer.push(spanBatch([of('nobody-7b', { 'gen_ai.usage.cost': '3' })]), never)
     await kit.pricer.push(spanBatch([of('nobody-8b', {})]), never)
     expect(rows().map((r) => [r.usd, r.statedUsd, r.priceVersion.split('@')[0]])).toEqual([
       [10, 3, 'own'],

@@ -1,14 +1,16 @@
 // `prices:` in airboss.yaml: own prices of models, price maps, service tiers, and what machines cost.
 import { z } from 'zod'
-import { type Instant, instant } from '../lib/time.ts'
+import { fromIso, type Instant } from '../lib/time.ts'
 
 const price = z.number().min(0)
 /** A day, or a moment in RFC 3339. */
 const moment = z.string().transform((text, ctx): Instant => {
-  const at = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isFinite(at)) return instant(at)
-  ctx.addIssue(`not a time: ${text}; write it as 2026-01-31 or 2026-01-31T12:00:00Z`)
-  return z.NEVER
+  try {
+    return fromIso(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text)
+  } catch {
+    ctx.addIssue(`not a time: ${text}; write it as 2026-01-31 or 2026-01-31T12:00:00Z`)
+    return z.NEVER
+  }
 })
 
 const ownModel = z

@@ -6,6 +6,8 @@ import {
   alterTtl,
   createDatabase,
   createTable,
+  exemplars,
+  firstTables,
   type Retention,
   storedAs,
   type Target,
@@ -24,10 +26,15 @@ const migrations: readonly Migration[] = [
   {
     version: 1,
     name: 'the first tables',
-    statements: (target, retention) => tables.flatMap((table) => createTable(table, target, retention)),
+    statements: (target, retention) => firstTables.flatMap((table) => createTable(table, target, retention)),
   },
   {
     version: 2,
+    name: 'exemplars',
+    statements: (target, retention) => createTable(exemplars, target, retention),
+  },
+  {
+    version: 3,
     name: 'costs know their span',
     statements: (target) => addCostColumns(target),
   },

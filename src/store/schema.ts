@@ -221,6 +221,24 @@ export const logs: Table = {
   shardBy: 'cityHash64(TraceId)',
 }
 
+/** Single measurements with their traces; `id` is the series they stand for. Rows come as the id, the time, then as model/exemplar.ts packs them. */
+export const exemplars: Table = {
+  name: 'exemplars',
+  columns: [
+    ['id', 'UInt64 CODEC(ZSTD(1))'],
+    ['timestamp', millis],
+    ['value', 'Float64 CODEC(ZSTD(1))'],
+    ['trace_id', text],
+    ['span_id', text],
+    ['labels', attributes],
+  ],
+  engine: 'MergeTree',
+  partitionBy: 'toDate(timestamp)',
+  orderBy: '(id, timestamp)',
+  retention: { column: 'timestamp', kind: 'metrics' },
+  shardBy: 'id',
+}
+
 const name = (text: string): string => `\`${text.replace(/[`\\]/g, (c) => `\\${c}`)}\``
 
 /** The columns of a table whose rows come packed, in the order of their fields; what has a default is made by the table itself. */
@@ -230,7 +248,9 @@ export const packedColumns = (table: Table): string =>
     .map(([column]) => name(column))
     .join(', ')
 
-export const tables: readonly Table[] = [series, samples, metadata, events, costs, ledger, traces, logs]
+/** What the first migration makes; later tables come with migrations of their own. */
+export const firstTables: readonly Table[] = [series, samples, metadata, events, costs, ledger, traces, logs]
+export const tables: readonly Table[] = [...firstTables, exemplars]
 
 const seconds = (length: Duration): number => Math.ceil(length / 1000)
 

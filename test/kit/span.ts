@@ -1,41 +1,33 @@
-// Spans for tests, and batches that carry them as a decoder would.
-import type { Batch } from '../../src/model/batch.ts'
-import { sampleBatch } from '../../src/model/batch.ts'
-import type { Attributes, Span, SpanResource } from '../../src/model/span.ts'
+// Spans made by hand, as a decoder would give them.
+import type { Attributes, Span, SpanEvent, SpanResource } from '../../src/model/span.ts'
 
-export const resourceOf = (service: string, instance: string, attributes: Attributes = {}): SpanResource => ({
+export const resource = (service: string, version = '', instance = ''): SpanResource => ({
   service,
   job: service,
   instance,
-  version: '1.0.0',
+  version,
+  attributes: {},
+})
+
+let ids = 0
+const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
+
+/** A span of one second that began at 2026-01-01T00:00:00Z, unless told otherwise. */
+export const span = (
+  attributes: Attributes = {},
+  more: Partial<Omit<Span, 'attributes'>> & { readonly events?: readonly SpanEvent[] } = {},
+): Span => ({
+  traceId: hex(1, 32),
+  spanId: hex(++ids, 16),
+  parentSpanId: '',
+  name: 'span',
+  kind: 'internal',
+  status: 'unset',
+  startAt: Date.parse('2026-01-01T00:00:00Z'),
+  duration: 1,
+  resource: more.resource ?? shop,
+  events: [],
+  ...more,
   attributes,
 })
-
-let made = 0
-export const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
-
-export const spanOf = (over: Partial<Span> & { readonly endAt?: number } = {}): Span => {
-  made++
-  const { endAt = 0, ...rest } = over
-  const duration = rest.duration ?? 1
-  return {
-    traceId: hex(made, 32),
-    spanId: hex(made, 16),
-    parentSpanId: '',
-    name: 'chat gpt-4o',
-    kind: 'client',
-    status: 'unset',
-    startAt: endAt - duration * 1000,
-    duration,
-    resource: resourceOf('shop', 'i1'),
-    attributes: {},
-    events: [],
-    ...rest,
-  }
-}
-
-/** Packed rows are left empty: for those who read the spans. */
-export const spanBatch = (spans: readonly Span[]): Batch => ({
-  ...sampleBatch([], [], []),
-  spans: { bytes: new Uint8Array(0), ends: new Uint32Array(spans.length), read: spans },
-})
+const shop = resource('shop', '1.0.0')

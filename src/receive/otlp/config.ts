@@ -1,5 +1,6 @@
 // The `otlp:` block of the configuration, in Prometheus's own keys.
 import { z } from 'zod'
+import { durationSchema } from '../../lib/config.ts'
 import type { TranslationStrategy } from './names.ts'
 
 const strategies = [
@@ -23,6 +24,14 @@ export const otlpSchema = z
     promote_scope_metadata: z.boolean().default(false),
     label_name_underscore_sanitization: z.boolean().default(true),
     label_name_preserve_multiple_underscores: z.boolean().default(true),
+    traces: z
+      .strictObject({
+        /** How long an accepted span is remembered, so that one sent again counts once. */
+        dedup_window: durationSchema.prefault('10m').refine((d) => d > 0, 'must be above 0'),
+        /** Most spans remembered; about 32 bytes each. */
+        dedup_spans: z.int().min(1000).max(50_000_000).default(2_000_000),
+      })
+      .prefault({}),
   })
   .superRefine((otlp, ctx) => {
     if (otlp.promote_all_resource_attributes && otlp.promote_resource_attributes.length > 0) {

@@ -9,6 +9,7 @@ import type {
   HistogramPoint,
   MetricHead,
   NumberPoint,
+  PointExemplar,
   PointSink,
   SummaryPoint,
   Temporality,
@@ -31,6 +32,7 @@ type FieldName =
   | 'exemplars'
   | 'explicitBounds'
   | 'exponentialHistogram'
+  | 'filteredAttributes'
   | 'flags'
   | 'gauge'
   | 'histogram'
@@ -47,11 +49,13 @@ type FieldName =
   | 'schemaUrl'
   | 'scope'
   | 'scopeMetrics'
+  | 'spanId'
   | 'startTimeUnixNano'
   | 'stringValue'
   | 'sum'
   | 'summary'
   | 'timeUnixNano'
+  | 'traceId'
   | 'unit'
   | 'value'
   | 'values'
@@ -258,8 +262,11 @@ const readPoint = (kind: MetricKind, fields: Fields, path: string, sink: PointSi
     at: millis(fields.timeUnixNano, `${path}.timeUnixNano`),
     stale: (integer(fields.flags, `${path}.flags`) & 1) === 1,
   }
-  const exemplars = list(fields.exemplars, `${path}.exemplars`).length
-  if (exemplars > 0) later(() => sink.exemplars(exemplars))
+  const exemplars = list(fields.exemplars, `${path}.exemplars`).map((item, i) => {
+    const at = `${path}.exemplars[${i}]`
+    return readExemplar(object(item, at), at)
+  })
+  if (exemplars.length > 0) later(() => sink.exemplars(exemplars))
   if (kind === 'histogram') {
     const point: HistogramPoint = { ...head, ...histogramFields(fields, path) }
     later(() => sink.histogram(point))
@@ -267,19 +274,28 @@ const readPoint = (kind: MetricKind, fields: Fields, path: string, sink: PointSi
     const point: SummaryPoint = { ...head, ...summaryFields(fields, path) }
     later(() => sink.summary(point))
   } else {
-    const isInt = fields.asInt !== undefined && fields.asInt !== null
-    const isDouble = fields.asDouble !== undefined && fields.asDouble !== null
-    const point: NumberPoint = {
-      ...head,
-      hasValue: isInt || isDouble,
-      value: isInt
-        ? integer(fields.asInt, `${path}.asInt`)
-        : isDouble
-          ? float(fields.asDouble, `${path}.asDouble`)
-          : 0,
-    }
+    const point: NumberPoint = { ...head, ...numberValue(fields, path) }
     later(() => sink.number(point))
   }
+}
+
+const readExemplar = (fields: Fields, path: string): PointExemplar => {
+  const attributes = readAttributes(fields.filteredAttributes, `${path}.filteredAttributes`)
+  return {
+    at: millis(fields.timeUnixNano, `${path}.timeUnixNano`),
+    ...numberValue(fields, path),
+    traceId: text(fields.traceId, `${path}.traceId`).toLowerCase(),
+    spanId: text(fields.spanId, `${path}.spanId`).toLowerCase(),
+    attributes: () => attributes,
+  }
+}
+
+const numberValue = (fields: Fields, path: string): { hasValue: boolean; value: number } => {
+  if (fields.asInt !== undefined && fields.asInt !== null)
+    return { hasValue: true, value: integer(fields.asInt, `${path}.asInt`) }
+  if (fields.asDouble !== undefined && fields.asDouble !== null)
+    return { hasValue: true, value: float(fields.asDouble, `${path}.asDouble`) }
+  return { hasValue: false, value: 0 }
 }
 
 const histogramFields = (fields: Fields, path: string) => {
