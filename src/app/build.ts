@@ -15,9 +15,11 @@ import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import { SeriesTable } from '../model/series.ts'
 import type { Wanted } from '../model/span-rows.ts'
+import { createInclusive } from '../money/inclusive.ts'
 import { isCostAttribute } from '../money/model-call.ts'
 import { createPricer } from '../money/pricer.ts'
 import { createPrices } from '../money/prices.ts'
+import { createCostReports } from '../money/report.ts'
 import { createQuerier } from '../query/querier.ts'
 import { createEvents } from '../receive/events/receiver.ts'
 import { DeltaState } from '../receive/otlp/delta.ts'
@@ -92,6 +94,11 @@ const makeNewSpans = ({ settings, clock, metrics }: Context): NewSpans => {
   return new NewSpans({ window, most, wanted: wantedOfSpans, clock, metrics })
 }
 
+const accountOf = ({ name, costs }: Settings['config']) => ({
+  id: costs.billing_account_id ?? name,
+  name: costs.billing_account_name ?? name,
+})
+
 /** A sink that exists before what it leads to: producers must be known to the log, and push into it. */
 const later = (): Sink<Batch> & { to: (sink: Sink<Batch>) => void } => {
   let next: Sink<Batch> | undefined
@@ -158,7 +165,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
   const delta = new DeltaState({ table })
   const newSpans = makeNewSpans(context)
-  const keep = wireKeep(context, newSpans, [pricer, events, delta])
+  const inclusive = createInclusive({ ...named('money'), sink: kept, table, fresh: (b) => newSpans.of(b) })
+  const keep = wireKeep(context, newSpans, [pricer, inclusive, events, delta])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -171,14 +179,27 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
   const act = wireAct(context, { ...parts, alerts: tell.alertSink })
-  const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
+  const receive = wireReceive(context, {
+    sink: pricer,
+    prices,
+    knownCosts: (ids, signal) => keep.store.money.known(ids, signal),
+    delta,
+    authenticate: access.grpc,
+  })
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })
-  const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
+  const costs = createCostReports({
+    reader: keep.store.money,
+    querier,
+    unpriced: () => pricer.unpriced(),
+    account: accountOf(config),
+    clock,
+  })
+  const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload, costs })
   bound = () => show.addresses().http
 
-  const services: Service[] = [ledger, keep, pricer, events, tell, act, receive, show]
+  const services: Service[] = [ledger, keep, pricer, inclusive, events, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
     await tracing.drain()

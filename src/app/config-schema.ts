@@ -6,6 +6,7 @@ import { deploymentsSchema } from '../fleet/config.ts'
 import { durationSchema, secretSchema } from '../lib/config.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
 import { budgetsSchema } from '../money/budget-config.ts'
+import { costsSchema } from '../money/costs-config.ts'
 import { pricesConfigSchema } from '../money/prices-config.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
@@ -113,6 +114,7 @@ export const configSchema = (env: Environment) =>
     otlp: otlpSchema.prefault({}),
     events: eventsConfigSchema,
     prices: pricesConfigSchema,
+    costs: costsSchema,
     scrape_configs: scrapeConfigsSchema(env).default([]),
     /** Rule files in Prometheus's form; left out = the packs that come with Airboss, `[]` = none. */
     rule_files: z.array(z.string()).optional(),

@@ -11,6 +11,8 @@ import type { Sink } from '../model/ports/sink.ts'
 import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
+import type { FocusOptions } from '../receive/focus/decode.ts'
+import { createFocusImport, type FocusImport } from '../receive/focus/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
 import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
@@ -31,6 +33,7 @@ export interface Receive extends Service {
   readonly otlpHttp: HttpHandler
   readonly otlpGrpc: Service & { address(): string }
   readonly costs: HttpHandler
+  readonly bills: FocusImport
   readonly scraper: Scraper
   /** Room for request bodies, finished or not. */
   readonly bodies: InFlight
@@ -42,6 +45,8 @@ export type Events = ReturnType<typeof createEvents>
 interface Parts {
   readonly sink: Sink<Batch>
   readonly prices: Prices
+  /** Which rows of costs are stored. */
+  readonly knownCosts: (ids: readonly string[], signal: AbortSignal) => Promise<ReadonlySet<string>>
   readonly delta: DeltaState
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
 }
@@ -71,7 +76,16 @@ const globalOf = ({ global }: Config) => ({
   scrape_timeout: global.scrape_timeout ?? duration(Math.min(10_000, global.scrape_interval)),
 })
 
-export const wireReceive = (context: Context, { sink, prices, delta, authenticate }: Parts): Receive => {
+const billOptions = ({ costs }: Config): FocusOptions => ({
+  tags: costs.tags,
+  cost: costs.column,
+  currencies: costs.currencies,
+})
+
+export const wireReceive = (
+  context: Context,
+  { sink, prices, knownCosts, delta, authenticate }: Parts,
+): Receive => {
   const { settings, table, limits, clock, metrics } = context
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
@@ -102,6 +116,7 @@ export const wireReceive = (context: Context, { sink, prices, delta, authenticat
     otlpHttp: createOtlpHttp({ ingest, log, inFlight }),
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
+    bills: createFocusImport({ sink, known: knownCosts, options: billOptions(config), clock, metrics }),
     scraper,
     bodies: createInFlight(mostBodies),
     apply: (next) => scraper.apply(jobs(next), globalOf(next)),

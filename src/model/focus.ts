@@ -9,7 +9,12 @@ interface Column {
   readonly values?: readonly string[]
 }
 
-const column = (type: ColumnType, mandatory: boolean, nullable: boolean, values?: readonly string[]): Column => ({
+const column = (
+  type: ColumnType,
+  mandatory: boolean,
+  nullable: boolean,
+  values?: readonly string[],
+): Column => ({
   type,
   mandatory,
   nullable,
@@ -169,8 +174,15 @@ const acrossColumns = (row: FocusRow): FocusProblem[] => {
   const of = (name: string): string => row[name] ?? ''
   const problems: FocusProblem[] = []
   for (const period of ['BillingPeriod', 'ChargePeriod'])
-    if (of(`${period}Start`) !== '' && of(`${period}End`) !== '' && of(`${period}Start`) >= of(`${period}End`))
-      problems.push({ column: `${period}End`, error: `must be later than ${period}Start: ends are exclusive` })
+    if (
+      of(`${period}Start`) !== '' &&
+      of(`${period}End`) !== '' &&
+      of(`${period}Start`) >= of(`${period}End`)
+    )
+      problems.push({
+        column: `${period}End`,
+        error: `must be later than ${period}Start: ends are exclusive`,
+      })
   for (const [quantity, unit] of [
     ['PricingQuantity', 'PricingUnit'],
     ['ConsumedQuantity', 'ConsumedUnit'],

@@ -86,7 +86,9 @@ const wordsOf = (cost: DayCost) => {
     : cost.model === ''
       ? cost.service || 'Reported costs'
       : `${provider} models`
-  const category = infra ? (categories[cost.attributes['resource'] ?? ''] ?? 'Compute') : 'AI and Machine Learning'
+  const category = infra
+    ? (categories[cost.attributes['resource'] ?? ''] ?? 'Compute')
+    : 'AI and Machine Learning'
   return { infra, provider, sku, meter, service, category }
 }
 

@@ -7,10 +7,11 @@ import { fakeMetrics } from '../../test/kit/metrics.ts'
 import { silentLogger } from '../lib/log.ts'
 import { instant } from '../lib/time.ts'
 import type { Batch, CostRow } from '../model/batch.ts'
+import type { CostNode } from '../model/ports/cost-reports.ts'
 import { SeriesTable } from '../model/series.ts'
 import type { Span } from '../model/span.ts'
 import { createInclusive } from './inclusive.ts'
-import { type CostNode, costTrees } from './trace-costs.ts'
+import { costTrees } from './trace-costs.ts'
 
 const make = () => {
   const table = new SeriesTable(10_000)

@@ -8,6 +8,7 @@ import { BatchBuilder, defaultAdmission } from '../model/batch-builder.ts'
 import { Cumulative, type CumulativeState } from '../model/cumulative.ts'
 import { genAiOf } from '../model/gen-ai.ts'
 import { labelsOf } from '../model/labels.ts'
+import type { CostNode } from '../model/ports/cost-reports.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { Producer } from '../model/ports/producer.ts'
 import type { Service } from '../model/ports/service.ts'
@@ -15,7 +16,7 @@ import type { Sink } from '../model/ports/sink.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import type { Span } from '../model/span.ts'
 import { spanId as spanRow } from './span-bill.ts'
-import { type CostNode, inclusiveByAgent, retriedByAgent } from './trace-costs.ts'
+import { inclusiveByAgent, retriedByAgent } from './trace-costs.ts'
 
 interface InclusiveDeps {
   readonly sink: Sink

@@ -9,6 +9,7 @@ import type { Batch, CostRow, Metadata } from '../model/batch.ts'
 import { type AdmissionLimits, BatchBuilder, defaultAdmission } from '../model/batch-builder.ts'
 import { Cumulative, type CumulativeState, type Draft } from '../model/cumulative.ts'
 import { labelsOf } from '../model/labels.ts'
+import type { UnpricedModel } from '../model/ports/cost-reports.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { Producer } from '../model/ports/producer.ts'
 import type { Service } from '../model/ports/service.ts'
@@ -20,7 +21,7 @@ import { appendSamples } from './pricer-batch.ts'
 import { TokenWatch, type TokenWatchState } from './pricer-watch.ts'
 import type { Prices } from './prices.ts'
 import { backId, counterId, type Missing, SpanBill, spanId } from './span-bill.ts'
-import { Unpriced, type UnpricedModel } from './unpriced.ts'
+import { Unpriced } from './unpriced.ts'
 
 export interface PricerDeps {
   /** Where batches go on to. */

@@ -1,33 +1,5 @@
 // What a call cost by itself, and what it cost with everything beneath it: the money of one trace as a tree.
-
-/** A span with what was spent in it. */
-export interface CostNode {
-  readonly spanId: string
-  readonly parentSpanId: string
-  /** The agent whose invocation this span is, '' for every other span. */
-  readonly invokes: string
-  /** Whether it is a call of a model. */
-  readonly model: boolean
-  readonly failed: boolean
-  /** Milliseconds. */
-  readonly startAt: number
-  readonly usd: number
-  /** Whom its own cost is charged to. */
-  readonly agent: string
-}
-
-export interface CostBranch<T extends CostNode = CostNode> {
-  readonly node: T
-  /** What it cost by itself. */
-  readonly direct: number
-  /** With everything beneath it. */
-  readonly inclusive: number
-  /** Of `inclusive`: calls that failed and were made again. */
-  readonly retried: number
-  /** Of `inclusive`: calls that failed. */
-  readonly failed: number
-  readonly children: readonly CostBranch<T>[]
-}
+import type { CostBranch, CostNode } from '../model/ports/cost-reports.ts'
 
 /**
  * The calls of a model that failed and after which another was made under the same parent: the tries of a router or a retry loop. They were

@@ -1,14 +1,6 @@
 // Remembers which models have no price, for the people who can give them one.
-import { type Instant, instant } from '../lib/time.ts'
-
-export interface UnpricedModel {
-  readonly model: string
-  readonly provider: string
-  /** Input and output tokens that cost nothing here for want of a price. */
-  readonly tokens: number
-  readonly firstAt: Instant
-  readonly lastAt: Instant
-}
+import { instant } from '../lib/time.ts'
+import type { UnpricedModel } from '../model/ports/cost-reports.ts'
 
 /** Most models remembered; the longest silent go first. */
 const most = 500

@@ -4,6 +4,7 @@ import type { Actor } from '../../model/actor.ts'
 import type { Action, Decision } from '../../model/decision.ts'
 import type { Deployment } from '../../model/deployment.ts'
 import type { Authorizer } from '../../model/ports/authorizer.ts'
+import type { CostReports } from '../../model/ports/cost-reports.ts'
 import type { LedgerVersion } from '../../model/ports/ledger.ts'
 import type { ScaleView } from '../../model/views.ts'
 
@@ -155,6 +156,8 @@ export interface OpsDoors {
   readonly budgets: () => readonly ShownBudget[]
   readonly decisions: DecisionsDoor
   readonly ledger: LedgerDoor
+  readonly costs: CostReports
+  readonly now: () => Instant
   readonly status: () => Status
   /** Puts the configuration on disk in force; throws `bad_data` and changes nothing when it is wrong. */
   readonly reload: (by: Actor, why: string) => Promise<void>

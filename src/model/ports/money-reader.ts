@@ -64,7 +64,7 @@ export interface DayCost {
   readonly quantity: number
   readonly rows: number
 }
-interface Within {
+export interface Within {
   readonly fromAt: Instant
   /** Not included. */
   readonly toAt: Instant
@@ -73,7 +73,10 @@ interface Within {
 /** Throws `unavailable` while the store does not answer, `timeout`, `limit_exceeded`. */
 export interface MoneyReader {
   /** The largest sums first. */
-  sums(query: Within & { readonly by: readonly CostGroup[]; readonly limit: number }, signal: AbortSignal): Promise<CostSum[]>
+  sums(
+    query: Within & { readonly by: readonly CostGroup[]; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<CostSum[]>
   topTraces(query: Within & { readonly limit: number }, signal: AbortSignal): Promise<TraceSum[]>
   /** At most `most` of each. */
   trace(
@@ -83,5 +86,7 @@ export interface MoneyReader {
   ): Promise<{ readonly spans: readonly TraceSpan[]; readonly costs: readonly TraceCost[] }>
   /** Which of these rows are stored. */
   known(ids: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>
+  /** Columns of their own (`x_…`) that bills brought. */
+  broughtColumns(query: Within, signal: AbortSignal): Promise<string[]>
   days(query: Within, signal: AbortSignal): Promise<DayCost[]>
 }

@@ -6,7 +6,11 @@ import { type FocusProblem, type FocusRow, focusProblems } from '../../model/foc
 
 export interface FocusOptions {
   /** Tags that name the agent, the version and the owner of a charge; the first that is there. */
-  readonly tags: { readonly agent: readonly string[]; readonly version: readonly string[]; readonly owner: readonly string[] }
+  readonly tags: {
+    readonly agent: readonly string[]
+    readonly version: readonly string[]
+    readonly owner: readonly string[]
+  }
   /** Which of the costs of a line counts. */
   readonly cost: 'EffectiveCost' | 'BilledCost' | 'ContractedCost' | 'ListCost'
   /** US dollars for one of another currency. */
@@ -57,7 +61,13 @@ export const focusId = (row: FocusRow, nth: number): string => {
 }
 
 /** What Airboss's own export says in columns of its own, taken back. */
-const own = ['x_AirbossAgent', 'x_AirbossVersion', 'x_AirbossModel', 'x_AirbossOwner', 'x_AirbossService'] as const
+const own = [
+  'x_AirbossAgent',
+  'x_AirbossVersion',
+  'x_AirbossModel',
+  'x_AirbossOwner',
+  'x_AirbossService',
+] as const
 
 const usdOf = (row: FocusRow, { cost, currencies }: FocusOptions): number | FocusProblem => {
   const code = row['BillingCurrency']!
