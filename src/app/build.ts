@@ -6,6 +6,7 @@ import { createHttp } from '../lib/http.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Batch } from '../model/batch.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
+import { Cardinality } from '../model/cardinality.ts'
 import { isWantedAttribute } from '../model/gen-ai-attributes.ts'
 import { MetadataTable } from '../model/metadata-table.ts'
 import { NewSpans } from '../model/new-spans.ts'
@@ -23,6 +24,7 @@ import { createCostReports } from '../money/report.ts'
 import { createQuerier } from '../query/querier.ts'
 import { createEvents } from '../receive/events/receiver.ts'
 import { DeltaState } from '../receive/otlp/delta.ts'
+import { SpanMetrics, wantedBySpanMetrics } from '../receive/span-metrics/span-metrics.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
@@ -50,6 +52,11 @@ export interface Airboss {
   stop(): Promise<void>
 }
 
+const makeCardinality = ({ config }: Settings, table: SeriesTable): Cardinality => {
+  const { per_metric: perMetric, per_source: perSource, overrides } = config.storage.cardinality
+  return new Cardinality(table, { perMetric, perSource, ...overrides })
+}
+
 const makeContext = (
   settings: Settings,
   log: Logger,
@@ -59,6 +66,8 @@ const makeContext = (
   const { storage } = settings.config
   const clock = systemClock
   const metrics = createOwnMetrics()
+  const table = new SeriesTable(storage.max_series, ownSeries)
+  const cardinality = makeCardinality(settings, table)
   return {
     settings,
     clock,
@@ -72,13 +81,15 @@ const makeContext = (
       metrics,
     }),
     send: createHttp().send,
-    table: new SeriesTable(storage.max_series, ownSeries),
+    table,
+    cardinality,
     metadata: new MetadataTable(),
     limits: {
       ...defaultAdmission,
       maxAge: storage.out_of_order_time_window,
       maxAhead: storage.max_ahead,
       labels: storage.max_labels,
+      cardinality,
     },
     startedAt: clock.now(),
     externalURL,
@@ -87,11 +98,36 @@ const makeContext = (
 }
 
 /** Which attributes of spans are reckoned with: each who reckons adds its own. */
-const wantedOfSpans: Wanted = (key) => isWantedAttribute(key) || isCostAttribute(key)
+const wantedOfSpans = ({ settings }: Context): Wanted => {
+  const byMetrics = wantedBySpanMetrics(settings.config.otlp.traces.metrics)
+  return (key) => byMetrics(key) || isWantedAttribute(key) || isCostAttribute(key)
+}
 
-const makeNewSpans = ({ settings, clock, metrics }: Context): NewSpans => {
+const makeNewSpans = (context: Context): NewSpans => {
+  const { settings, clock, metrics } = context
   const { dedup_window: window, dedup_spans: most } = settings.config.otlp.traces
-  return new NewSpans({ window, most, wanted: wantedOfSpans, clock, metrics })
+  return new NewSpans({ window, most, wanted: wantedOfSpans(context), clock, metrics })
+}
+
+/** Metrics made of spans, where they are wanted. */
+const makeSpanMetrics = (context: Context, newSpans: NewSpans, sink: Sink<Batch>): SpanMetrics[] => {
+  const { settings, table, limits, clock, metrics } = context
+  const config = settings.config.otlp.traces.metrics
+  if (!config.enabled) return []
+  const fresh = (batch: Batch) => newSpans.of(batch)
+  const log = context.log.child({ room: 'receive' })
+  return [
+    new SpanMetrics({
+      config,
+      table,
+      sink,
+      limits: { ...limits, protocol: 'traces' },
+      fresh,
+      clock,
+      log,
+      metrics,
+    }),
+  ]
 }
 
 const accountOf = ({ name, costs }: Settings['config']) => ({
@@ -166,7 +202,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const delta = new DeltaState({ table })
   const newSpans = makeNewSpans(context)
   const inclusive = createInclusive({ ...named('money'), sink: kept, table, fresh: (b) => newSpans.of(b) })
-  const keep = wireKeep(context, newSpans, [pricer, inclusive, events, delta])
+  const spanMetrics = makeSpanMetrics(context, newSpans, kept)
+  const keep = wireKeep(context, newSpans, [pricer, inclusive, events, delta, ...spanMetrics])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -184,6 +221,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
     prices,
     knownCosts: (ids, signal) => keep.store.money.known(ids, signal),
     delta,
+    newSpans,
+    wanted: wantedOfSpans(context),
     authenticate: access.grpc,
   })
 
@@ -199,7 +238,18 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload, costs })
   bound = () => show.addresses().http
 
-  const services: Service[] = [ledger, keep, pricer, inclusive, events, tell, act, receive, show]
+  const services: Service[] = [
+    ledger,
+    keep,
+    pricer,
+    inclusive,
+    events,
+    ...spanMetrics,
+    tell,
+    act,
+    receive,
+    show,
+  ]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
     await tracing.drain()

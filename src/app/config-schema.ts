@@ -68,6 +68,19 @@ const storageSchema = (env: Environment) =>
     .strictObject({
       /** Most series ever known; new ones past it are refused and counted. */
       max_series: z.int().min(1000).default(2_000_000),
+      /** Most active series (those in memory) of one metric, and of one source: a job, or a protocol where there is none. */
+      cardinality: z
+        .strictObject({
+          per_metric: z.int().min(1).default(200_000),
+          per_source: z.int().min(1).default(500_000),
+          overrides: z
+            .strictObject({
+              metrics: z.record(z.string(), z.int().min(0)).default({}),
+              sources: z.record(z.string(), z.int().min(0)).default({}),
+            })
+            .prefault({}),
+        })
+        .prefault({}),
       /** How old a sample may be when it arrives. */
       out_of_order_time_window: span('1h'),
       /** How far ahead of this machine's clock a sample may be. */

@@ -165,11 +165,13 @@ const begin = async (
 }
 
 /** Figures that the shipped rules compare: how full the log and the table of series are. */
-const gauges = ({ settings, clock, log: said, metrics, table, stop }: Context, log: WriteLog): void => {
+const gauges = (context: Context, log: WriteLog): void => {
+  const { settings, clock, log: said, metrics, table, cardinality, stop } = context
   const { storage } = settings.config
   const bytes = metrics.gauge('airboss_log_bytes', 'Bytes of the write-ahead log on disk.')
   const pending = metrics.gauge('airboss_log_pending_rows', 'Rows accepted and not yet in ClickHouse.')
   const series = metrics.gauge('airboss_series', 'Series known.')
+  const active = metrics.gauge('airboss_active_series', 'Series with samples in memory, or on their way.')
   metrics.gauge('airboss_log_max_bytes', 'Most bytes the write-ahead log may take.').set(storage.log.max_size)
   metrics.gauge('airboss_series_limit', 'Most series that are taken.').set(storage.max_series)
   let told = false
@@ -178,6 +180,7 @@ const gauges = ({ settings, clock, log: said, metrics, table, stop }: Context, l
     bytes.set(stats.bytes)
     pending.set(stats.pendingRows)
     series.set(table.size)
+    active.set(cardinality.active)
     if (table.size < storage.max_series || told) return
     told = true
     said.error(
@@ -211,17 +214,19 @@ const watchStore = async (
   return ask()
 }
 
-/** Only what is new about a metric goes on to be stored. */
+/** Only what is new about a metric goes on to be stored; it is known once it is safe on disk. */
 const learning = (metadata: MetadataTable, sink: Sink<Batch>): Sink<Batch> => ({
-  push: (batch, signal) => {
+  push: async (batch, signal) => {
     if (batch.metadata.length === 0) return sink.push(batch, signal)
-    return sink.push({ ...batch, metadata: metadata.learn(batch.metadata) }, signal)
+    const news = metadata.news(batch.metadata)
+    await sink.push({ ...batch, metadata: news }, signal)
+    metadata.learn(news)
   },
 })
 
-const makeHead = ({ settings, table, clock, metrics }: Context): Head => {
+const makeHead = ({ settings, table, clock, metrics, cardinality: active }: Context): Head => {
   const { window, max_size: maxBytes } = settings.config.storage.head
-  return createHead({ table, window, maxBytes, clock, metrics })
+  return createHead({ table, window, maxBytes, clock, metrics, active })
 }
 
 const openingOf = (context: Context, store: Store, index: Head): StoreOpening => {

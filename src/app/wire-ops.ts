@@ -90,6 +90,7 @@ export const wireOps = (context: Context, parts: Parts): OpsApp => {
     costs: parts.costs,
     now: () => context.clock.now(),
     status: statusOf(context, parts),
+    cardinality: (most) => context.cardinality.view(most),
     reload: async (by, why) => {
       await reload.now()
       const { file, written } = reload.current()

@@ -5,9 +5,11 @@ import { createInFlight, type InFlight } from '../lib/in-flight.ts'
 import { type Duration, duration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Batch } from '../model/batch.ts'
+import type { NewSpans } from '../model/new-spans.ts'
 import type { HttpHandler } from '../model/ports/http-handler.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
+import type { Wanted } from '../model/span-rows.ts'
 import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
@@ -18,6 +20,7 @@ import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
 import { createOtlpGrpc } from '../receive/otlp/receiver-grpc.ts'
 import { createOtlpHttp } from '../receive/otlp/receiver-http.ts'
+import { createSignalIngest } from '../receive/otlp/signal-ingest.ts'
 import { createRemoteWrite } from '../receive/remote-write/receiver.ts'
 import { type ScrapeConfig, scrapeConfigsSchema } from '../receive/scrape/config.ts'
 import { createScraper, type Scraper } from '../receive/scrape/receiver.ts'
@@ -43,6 +46,9 @@ export interface Receive extends Service {
 export type Events = ReturnType<typeof createEvents>
 
 interface Parts {
+  readonly newSpans: NewSpans
+  /** Which attributes of spans are reckoned with. */
+  readonly wanted: Wanted
   readonly sink: Sink<Batch>
   readonly prices: Prices
   /** Which rows of costs are stored. */
@@ -82,27 +88,38 @@ const billOptions = ({ costs }: Config): FocusOptions => ({
   currencies: costs.currencies,
 })
 
-export const wireReceive = (
-  context: Context,
-  { sink, prices, knownCosts, delta, authenticate }: Parts,
-): Receive => {
+export const wireReceive = (context: Context, parts: Parts): Receive => {
+  const { sink, prices, knownCosts, delta, newSpans, wanted, authenticate } = parts
   const { settings, table, limits, clock, metrics } = context
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
   const inFlight = createInFlight(mostInFlight)
   const common = { table, sink, limits, clock, log, metrics }
-  const ingest = createOtlpIngest({ ...common, config: config.otlp, delta })
+  const from = (protocol: string) => ({ ...common, limits: { ...limits, protocol } })
+  const ingest = createOtlpIngest({ ...from('otlp'), config: config.otlp, delta })
+  const { retention, max_ahead: maxAhead } = config.storage
+  const items = createSignalIngest({
+    ...common,
+    config: config.otlp,
+    maxAge: { traces: retention.traces, logs: retention.logs },
+    maxAhead,
+    wanted,
+    accepted: (id) => newSpans.has(id),
+  })
   const jobs = (from: Config): ScrapeConfig[] => [...from.scrape_configs, ownJob(from.self.interval)]
   const scraper = createScraper({
-    ...common,
+    ...from('scrape'),
     configs: jobs(config),
     ownJob: ownHost,
     global: globalOf(config),
     send: withOwn(context),
   })
-  const host = config.host.enabled ? createHostReceiver({ ...common, interval: config.host.interval }) : null
+  const host = config.host.enabled
+    ? createHostReceiver({ ...from('host'), interval: config.host.interval })
+    : null
   const otlpGrpc = createOtlpGrpc({
     ingest,
+    items,
     listen: config.listen.otlp_grpc,
     authenticate,
     clock,
@@ -112,8 +129,8 @@ export const wireReceive = (
   const price: Parameters<typeof createCosts>[0]['price'] = (usage, model, provider, at) =>
     prices.request({ ...usage }, model, provider, at)
   return {
-    remoteWrite: createRemoteWrite({ ...common, inFlight }),
-    otlpHttp: createOtlpHttp({ ingest, log, inFlight }),
+    remoteWrite: createRemoteWrite({ ...from('remote_write'), inFlight }),
+    otlpHttp: createOtlpHttp({ ingest, items, log, inFlight }),
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
     bills: createFocusImport({ sink, known: knownCosts, options: billOptions(config), clock, metrics }),

@@ -27,7 +27,6 @@ const none: readonly Span[] = []
  */
 export class NewSpans {
   readonly #deps: NewSpansDeps
-  readonly #seed = (Math.random() * 0x7fffffff) | 0
   readonly #id = new Int32Array(idWords)
   readonly #remembered
   readonly #repeated
@@ -41,8 +40,8 @@ export class NewSpans {
 
   constructor(deps: NewSpansDeps) {
     this.#deps = deps
-    this.#young = new SpanIds(this.#seed)
-    this.#old = new SpanIds(this.#seed)
+    this.#young = new SpanIds()
+    this.#old = new SpanIds()
     this.#since = deps.clock.now()
     const { metrics } = deps
     this.#remembered = metrics.gauge('airboss_spans_remembered', 'Spans remembered to know repeated ones by.')
@@ -94,7 +93,7 @@ export class NewSpans {
     const now = this.#deps.clock.now()
     if (now - this.#since < this.#deps.window && this.#old.size > 0) this.#early.add(this.#old.size)
     this.#old = this.#young
-    this.#young = new SpanIds(this.#seed)
+    this.#young = new SpanIds()
     this.#since = now
   }
 }

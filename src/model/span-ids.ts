@@ -34,7 +34,7 @@ export class SpanIds {
   #slots = new Int32Array(fewest * 2)
   size = 0
 
-  constructor(seed: number) {
+  constructor(seed = (Math.random() * 0x7fffffff) | 0) {
     this.#seed = seed
   }
 

@@ -1,6 +1,7 @@
 // Brings the store's tables to the version this code needs, and their retention to what the configuration says.
 import { AppError } from '../lib/errors.ts'
 import type { Connection } from './connection.ts'
+import { otelLookups } from './otel-lookups.ts'
 import {
   addCostColumns,
   alterTtl,
@@ -34,7 +35,12 @@ const migrations: readonly Migration[] = [
     statements: (target, retention) => createTable(exemplars, target, retention),
   },
   {
-    version: 3,
+    version: 4,
+    name: 'look-ups of traces and logs',
+    statements: otelLookups,
+  },
+  {
+    version: 5,
     name: 'costs know their span',
     statements: (target) => addCostColumns(target),
   },
