@@ -2,6 +2,8 @@
 import { RowWriter } from '../lib/row-binary.ts'
 import type { Instant } from '../lib/time.ts'
 import type { Batch, CostRow, EventRow, Metadata } from './batch.ts'
+import type { Cardinality, CardinalityReason } from './cardinality.ts'
+import { ExemplarRows, exemplarLabelsFit } from './exemplar.ts'
 import { type Labels, labelOf, metricName } from './labels.ts'
 import { encodeHistogram, fitted, type NativeHistogram, wrongWith } from './native-histogram.ts'
 import type { SeriesRows } from './packed-rows.ts'
@@ -17,6 +19,10 @@ export interface AdmissionLimits {
   readonly labelValueLength: number
   /** What Airboss says of itself: it may use the room that is kept beyond the limit of series. */
   readonly own?: boolean
+  /** Counts active series; without it only their whole number is limited. */
+  readonly cardinality?: Cardinality
+  /** What stands for the source of series that have no job. */
+  readonly protocol?: string
 }
 
 /** Accepted by default: one hour back, ten minutes ahead, 64 labels of 1 KiB names and 4 KiB values. */
@@ -35,6 +41,7 @@ export type RejectReason =
   | 'too_old'
   | 'too_far_ahead'
   | 'series_limit'
+  | CardinalityReason
   | 'label_limit'
   | 'bad_labels'
   | 'bad_sample'
@@ -62,6 +69,9 @@ export class BatchBuilder {
   readonly metadata: Metadata[] = []
   readonly events: EventRow[] = []
   readonly costs: CostRow[] = []
+  #exemplars: ExemplarRows | null = null
+  /** Exemplars that were too long, too old or ahead of time: they are left out and refuse nothing else. */
+  exemplarsDropped = 0
 
   constructor(table: SeriesTable, limits: AdmissionLimits, now: Instant, capacity = 1024) {
     this.#table = table
@@ -80,6 +90,14 @@ export class BatchBuilder {
   get histograms(): number {
     return this.#histograms?.refs.length ?? 0
   }
+  /** Whether there is nothing to be pushed. */
+  get empty(): boolean {
+    return (
+      this.#length + this.metadata.length + this.events.length + this.costs.length === 0 &&
+      this.#exemplars === null &&
+      this.#histograms === null
+    )
+  }
   get rejected(): number {
     let n = 0
     for (const r of this.#rejections.values()) n += r.count
@@ -97,8 +115,24 @@ export class BatchBuilder {
       this.lastExample = why[1]
       return -1
     }
-    const ref = this.#table.intern(labels, this.#limits.own)
-    if (ref < 0) {
+    const { cardinality, own } = this.#limits
+    const known = this.#table.find(labels)
+    if (known !== undefined && (cardinality === undefined || cardinality.isActive(known))) return known
+    return this.#newcomer(labels, cardinality, own ?? false)
+  }
+
+  /** A series that is new, or comes back after it was gone. */
+  #newcomer(labels: Labels, cardinality: Cardinality | undefined, own: boolean): SeriesRef {
+    const { protocol = 'unknown' } = this.#limits
+    const refused = own ? null : cardinality?.refusal(labels, protocol)
+    if (refused) {
+      this.lastReason = refused[0]
+      this.lastExample = refused[1]
+      return -1
+    }
+    const ref = this.#table.intern(labels, own)
+    if (ref >= 0) cardinality?.expect(ref, protocol)
+    else {
       this.lastReason = 'series_limit'
       this.lastExample = `the limit of series is reached (${this.#table.size}); raise storage.max_series or send fewer label values`
     }
@@ -165,6 +199,20 @@ export class BatchBuilder {
     refs.push(ref)
     ats.push(at)
     ends.push(rows.length)
+    return true
+  }
+
+  /**
+   * Adds an exemplar of a series, `labels` with `trace_id` and `span_id` among them; `at` in milliseconds. False when it is left out: its
+   * labels have more than 128 characters, or its time is outside the accepted age.
+   */
+  exemplar(ref: SeriesRef, at: number, value: number, labels: Labels): boolean {
+    if (!this.accepts(at) || !exemplarLabelsFit(labels)) {
+      this.exemplarsDropped++
+      return false
+    }
+    this.#exemplars ??= new ExemplarRows()
+    this.#exemplars.add(ref, at, value, labels)
     return true
   }
 
@@ -243,6 +291,7 @@ export class BatchBuilder {
       events: this.events,
       costs: this.costs,
       histograms: this.#histogramRows(),
+      ...(this.#exemplars ? { exemplars: this.#exemplars.build() } : {}),
     }
   }
 }

@@ -2,10 +2,11 @@
 // Field numbers: github.com/open-telemetry/opentelemetry-proto, metrics/v1, common/v1, resource/v1.
 import { checkMessage, type Shape, WireReader } from '../../lib/protobuf.ts'
 import { readAttributes } from './attributes-protobuf.ts'
+import { readExemplar } from './exemplar-protobuf.ts'
 import { readSide, zigzag32 } from './exponential.ts'
 import type { MetricKind } from './names.ts'
 import { PointFields } from './point-fields.ts'
-import type { Attributes, PointSink, Temporality } from './points.ts'
+import type { Attributes, PointExemplar, PointSink, Temporality } from './points.ts'
 
 /**
  * Tells `sink` what an ExportMetricsServiceRequest holds. Throws `bad_data` when it is none; before any attributes are given out, the
@@ -21,7 +22,8 @@ const anyValue: Record<number, Shape> = {}
 const keyValue: Shape = { 18: anyValue }
 // Lists and maps hold values again.
 Object.assign(anyValue, { 42: { 10: anyValue }, 50: { 10: keyValue } })
-const numbers: Shape = { 10: { 58: keyValue, 42: leaf } }
+const exemplar: Shape = { 58: keyValue }
+const numbers: Shape = { 10: { 58: keyValue, 42: exemplar } }
 const request: Shape = {
   10: {
     10: { 10: keyValue },
@@ -30,8 +32,8 @@ const request: Shape = {
       18: {
         42: numbers,
         58: numbers,
-        74: { 10: { 74: keyValue, 66: leaf, 50: 'words', 58: 'words' } },
-        82: { 10: { 10: keyValue, 66: { 18: 'varints' }, 74: { 18: 'varints' }, 90: leaf } },
+        74: { 10: { 74: keyValue, 66: exemplar, 50: 'words', 58: 'words' } },
+        82: { 10: { 10: keyValue, 66: { 18: 'varints' }, 74: { 18: 'varints' }, 90: exemplar } },
         90: { 10: { 58: keyValue, 50: leaf } },
       },
     },
@@ -171,7 +173,7 @@ class Walk {
     const r = this.#r
     const p = this.#point
     p.clear()
-    let exemplars = 0
+    const exemplars: PointExemplar[] = []
     while (r.at < stop) {
       const tag = r.tag()
       switch (tag) {
@@ -198,13 +200,15 @@ class Walk {
         case 64:
           p.stale = (r.uint32() & 1) === 1
           break
+        case 42:
+          exemplars.push(this.#exemplar(r.open(stop)))
+          break
         default:
-          if (tag === 42) exemplars++
           r.skip(tag, stop)
       }
     }
     r.close(stop)
-    if (exemplars > 0) sink.exemplars(exemplars)
+    if (exemplars.length > 0) sink.exemplars(exemplars)
     sink.number(this.#whole(58, stop))
   }
 
@@ -212,7 +216,7 @@ class Walk {
     const r = this.#r
     const p = this.#point
     p.clear()
-    let exemplars = 0
+    const exemplars: PointExemplar[] = []
     while (r.at < stop) {
       const tag = r.tag()
       if (tag === 74) this.#attribute(stop)
@@ -225,13 +229,11 @@ class Walk {
       else if (tag === 57) p.bounds.push(r.double())
       else if (tag === 80) p.stale = (r.uint32() & 1) === 1
       else if (tag === 17 || tag === 25 || tag === 33) this.#head(tag)
-      else {
-        if (tag === 66) exemplars++
-        r.skip(tag, stop)
-      }
+      else if (tag === 66) exemplars.push(this.#exemplar(r.open(stop)))
+      else r.skip(tag, stop)
     }
     r.close(stop)
-    if (exemplars > 0) sink.exemplars(exemplars)
+    if (exemplars.length > 0) sink.exemplars(exemplars)
     sink.histogram(this.#whole(74, stop))
   }
 
@@ -239,7 +241,7 @@ class Walk {
     const r = this.#r
     const p = this.#point
     p.clear()
-    let exemplars = 0
+    const exemplars: PointExemplar[] = []
     while (r.at < stop) {
       const tag = r.tag()
       if (tag === 10) this.#attribute(stop)
@@ -253,13 +255,11 @@ class Walk {
       else if (tag === 74) p.negative = readSide(r, stop)
       else if (tag === 80) p.stale = (r.uint32() & 1) === 1
       else if (tag === 113) p.zeroThreshold = r.double()
-      else {
-        if (tag === 90) exemplars++
-        r.skip(tag, stop)
-      }
+      else if (tag === 90) exemplars.push(this.#exemplar(r.open(stop)))
+      else r.skip(tag, stop)
     }
     r.close(stop)
-    if (exemplars > 0) sink.exemplars(exemplars)
+    if (exemplars.length > 0) sink.exemplars(exemplars)
     sink.exponential(this.#whole(10, stop))
   }
 
@@ -289,6 +289,10 @@ class Walk {
     }
     r.close(stop)
     sink.summary(this.#whole(58, stop))
+  }
+
+  #exemplar(stop: number): PointExemplar {
+    return readExemplar(this.#r, stop, millis, (...where) => this.#attributesIn(...where))
   }
 
   /** Start, time and count, which histograms and summaries share. */

@@ -26,7 +26,9 @@ export interface Written {
 }
 
 const leaf: Shape = {}
-const request: Shape = { 42: { 10: 'varints', 18: leaf, 26: histogramShape, 34: leaf, 42: leaf } }
+const request: Shape = {
+  42: { 10: 'varints', 18: leaf, 26: histogramShape, 34: { 10: 'varints' }, 42: leaf },
+}
 
 export class WriteRequestV2Decoder {
   readonly #r: WireReader
@@ -34,8 +36,6 @@ export class WriteRequestV2Decoder {
   readonly #symbols: (readonly [from: number, end: number])[] = []
   readonly #texts = new Map<number, string | null>()
   readonly written: Written = { samples: 0, histograms: 0, exemplars: 0 }
-  /** Exemplars that were there and are not kept. */
-  exemplars = 0
 
   /** Walks the whole message first: throws `bad_data` when it is no Request, and then no series was made. */
   constructor(body: Buffer, builder: BatchBuilder) {
@@ -138,10 +138,8 @@ export class WriteRequestV2Decoder {
       else if (tag === 26) {
         if (takeHistogram(r, r.open(stop), ref, this.#builder, () => name)) this.written.histograms++
       } else if (tag === 42) this.#metadata(name, r.open(stop))
-      else {
-        if (tag === 34) this.exemplars++
-        r.skip(tag, stop)
-      }
+      else if (tag === 34) this.#exemplar(ref, r.open(stop))
+      else r.skip(tag, stop)
     }
   }
 
@@ -160,6 +158,29 @@ export class WriteRequestV2Decoder {
     }
     r.close(stop)
     if (this.#builder.addBits(ref, at, low, high)) this.written.samples++
+  }
+
+  #exemplar(ref: number, stop: number): void {
+    const r = this.#r
+    const record: Record<string, string> = {}
+    let [value, at, readable] = [0, 0, true]
+    while (r.at < stop) {
+      const tag = r.tag()
+      if (tag === 10) {
+        const end = r.open(stop)
+        while (r.at < end) {
+          const name = this.#text(r.uint32())
+          const text = r.at < end ? this.#text(r.uint32()) : null
+          if (name === null || text === null) readable = false
+          else record[name] = text
+        }
+      } else if (tag === 17) value = r.double()
+      else if (tag === 24) at = r.int64()
+      else r.skip(tag, stop)
+    }
+    r.close(stop)
+    if (!readable) this.#builder.exemplarsDropped++
+    else if (this.#builder.exemplar(ref, at, value, labelsOf(record))) this.written.exemplars++
   }
 
   #metadata(name: string, stop: number): void {

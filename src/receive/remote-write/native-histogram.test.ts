@@ -165,6 +165,11 @@ const float = (value: number, at: number): Buffer => {
 }
 const meta = bytesField(5, Buffer.concat([varintField(1, 3), varintField(3, 5), varintField(4, 6)]))
 
+const exemplar = bytesField(
+  4,
+  Buffer.concat([refs(3, 4), Buffer.from([17, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]), varintField(3, nowAt)]),
+)
+
 describe('remote write 2.0', () => {
   it('takes samples, histograms and metadata by symbols, and says how many were written', async () => {
     const r = rig()
@@ -186,7 +191,7 @@ describe('remote write 2.0', () => {
       headers: {
         'x-prometheus-remote-write-samples-written': '2',
         'x-prometheus-remote-write-histograms-written': '1',
-        'x-prometheus-remote-write-exemplars-written': '0',
+        'x-prometheus-remote-write-exemplars-written': '1',
       },
     })
     expect(r.kept()).toEqual([
