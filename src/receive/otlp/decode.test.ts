@@ -18,7 +18,8 @@ import type {
   PointSink,
   SummaryPoint,
 } from './points.ts'
-import { Translation, TranslationMemory } from './translate.ts'
+import { Translation } from './translate.ts'
+import { TranslationMemory } from './translation-memory.ts'
 
 const { root } = protobuf.parse(`
 syntax = "proto3";

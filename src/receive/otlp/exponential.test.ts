@@ -93,7 +93,7 @@ describe('exponential histograms', () => {
     expect(answer).toEqual({ rejected: 0, message: '' })
     expect(r.natives()).toEqual([
       {
-        series: 'run_time_seconds{otel_scope_name="s"}',
+        series: 'run_time_seconds',
         at: 0,
         value: {
           schema: 2,

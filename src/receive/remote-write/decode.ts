@@ -21,9 +21,6 @@ const types: readonly MetricType[] = [
   'stateset',
 ]
 
-/** What was there and is not kept. */
-type NotStored = {}
-
 /**
  * Fills `builder` from an uncompressed WriteRequest. What may not pass is rejected in the builder and the rest kept. A message that is
  * no WriteRequest throws `bad_data`, and then no new series was made: before the first unknown one the whole message is walked.
@@ -32,14 +29,12 @@ export const decodeWriteRequest = (
   body: Buffer,
   builder: BatchBuilder,
   known: ByteCache<SeriesRef>,
-): NotStored => {
-  const decoder = new WriteRequestDecoder(body, builder, known)
-  decoder.run(Number.POSITIVE_INFINITY)
-  return decoder
+): void => {
+  new WriteRequestDecoder(body, builder, known).run(Number.POSITIVE_INFINITY)
 }
 
 /** The same in pieces: what is slow is to meet series for the first time. */
-export class WriteRequestDecoder implements NotStored {
+export class WriteRequestDecoder {
   readonly #r: WireReader
   readonly #builder: BatchBuilder
   readonly #known: ByteCache<SeriesRef>

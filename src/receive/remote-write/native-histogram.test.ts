@@ -179,10 +179,7 @@ describe('remote write 2.0', () => {
         5,
         Buffer.concat([refs(1, 2, 3, 4), bytesField(3, histogramMessage(both, nowAt, true)), meta]),
       ),
-      bytesField(
-        5,
-        Buffer.concat([refs(3, 4, 1, 7), float(1, nowAt), float(0, nowAt + 1), bytesField(4, '')]),
-      ),
+      bytesField(5, Buffer.concat([refs(3, 4, 1, 7), float(1, nowAt), float(0, nowAt + 1), exemplar])),
     ])
     const answer = await r.post(body, v2)
     expect(String(answer.body ?? '')).toBe('')
