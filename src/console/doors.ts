@@ -9,6 +9,7 @@ import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { OnCall } from '../model/ports/on-call.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesIndex } from '../model/ports/series-index.ts'
+import type { TraceReader } from '../model/ports/trace-reader.ts'
 import type { RuleGroupState } from '../model/rule-group.ts'
 import type {
   ActionsView,
@@ -49,5 +50,6 @@ export interface ConsoleDoors {
   readonly budgets: () => readonly BudgetView[]
   readonly targets: () => readonly TargetView[]
   readonly keep: () => KeepView
+  readonly traces: TraceReader
   readonly history: (most: number) => readonly LedgerVersion[]
 }
