@@ -74,7 +74,7 @@ const bar = (span: StoredSpan, { from, took }: Frame): Html => {
 }
 
 const spanRow = ({ span, depth }: Placed<StoredSpan>, frame: Frame): Html =>
-  html`<li class="span${failedSpan(span) ? ' crit' : ''}" id="s-${span.spanId}"><details><summary><span class="span-name d${Math.min(depth, 12)}">${failedSpan(span) ? state('crit', '') : ''}<b>${span.name || 'no name'}</b> <span class="note">${span.service}</span></span>${bar(span, frame)}<span class="span-took num">${seconds(span.duration)}</span><span class="span-chips">${chips(span)}</span></summary><div class="span-more">${
+  html`<li class="span${failedSpan(span) ? ' crit' : ''}" id="s-${span.spanId}"><details><summary><span class="span-name d${Math.min(depth, 12)}">${failedSpan(span) ? state('crit', '') : ''}<b>${span.name || 'no name'}</b> <span class="note">${span.service}</span></span>${bar(span, frame)}<span class="span-took num">${seconds(span.duration)}</span><span class="span-chips d${Math.min(depth, 12)}">${chips(span)}</span></summary><div class="span-more">${
     span.statusMessage ? html`<p class="why">${span.statusMessage}</p>` : ''
   }<p class="note">${span.kind} · begins at +${seconds(Math.max(0, (span.startAt - frame.from) / 1000))} · span <span class="mono">${span.spanId}</span>${span.scope ? ` · ${span.scope}` : ''}</p>${
     Object.keys(span.attributes).length > 0 ? labels(span.attributes) : ''
