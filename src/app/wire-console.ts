@@ -104,6 +104,7 @@ export const wireConsole = (
     targets: () => receive.scraper.targets(),
     keep: () => keepView(context, keep),
     traces: keep.store.traces,
+    cardinality: (most) => context.cardinality.view(most),
     history: (most) => ledger.history({ limit: most }),
   }
 }

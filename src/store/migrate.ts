@@ -3,9 +3,11 @@ import { AppError } from '../lib/errors.ts'
 import type { Connection } from './connection.ts'
 import { otelLookups } from './otel-lookups.ts'
 import {
+  addCostColumns,
   alterTtl,
   createDatabase,
   createTable,
+  exemplars,
   firstTables,
   type Retention,
   storedAs,
@@ -28,9 +30,19 @@ const migrations: readonly Migration[] = [
     statements: (target, retention) => firstTables.flatMap((table) => createTable(table, target, retention)),
   },
   {
+    version: 2,
+    name: 'exemplars',
+    statements: (target, retention) => createTable(exemplars, target, retention),
+  },
+  {
     version: 4,
     name: 'look-ups of traces and logs',
     statements: otelLookups,
+  },
+  {
+    version: 5,
+    name: 'costs know their span',
+    statements: (target) => addCostColumns(target),
   },
 ]
 
