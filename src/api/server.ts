@@ -66,7 +66,7 @@ const checked =
   }
 
 /** Probes and collectors ask all the time; and spans about spans would never end. */
-const untraced = /^\/(-\/|metrics$|v1\/traces$)/
+const untraced = /^\/(-\/|metrics$|(api\/v1\/otlp\/)?v1\/traces\/?$)/
 
 /** Named by the route, never by the address: that may hold a token. */
 const traced =
@@ -101,6 +101,7 @@ export const createHttpServer = ({
   const app = new Hono<Env>()
   app.use(async (c, next) => {
     await next()
+    if (c.res.status === 401) c.header('www-authenticate', 'Bearer realm="airboss"')
     if (c.res.status === 413 && !(await hearOut(c.env.incoming))) c.header('connection', 'close')
   })
   app.use(traced(tracer))

@@ -7,11 +7,13 @@ import type { Logger } from '../lib/log.ts'
 import type { Batch } from '../model/batch.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
 import { MetadataTable } from '../model/metadata-table.ts'
+import { NewSpans } from '../model/new-spans.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import { SeriesTable } from '../model/series.ts'
+import type { Wanted } from '../model/span-rows.ts'
 import { createPricer } from '../money/pricer.ts'
 import { createPrices } from '../money/prices.ts'
 import { createQuerier } from '../query/querier.ts'
@@ -81,6 +83,14 @@ const makeContext = (
   }
 }
 
+/** Which attributes of spans are reckoned with: each who reckons adds its own. */
+const wantedOfSpans: Wanted = () => false
+
+const makeNewSpans = ({ settings, clock, metrics }: Context): NewSpans => {
+  const { dedup_window: window, dedup_spans: most } = settings.config.otlp.traces
+  return new NewSpans({ window, most, wanted: wantedOfSpans, clock, metrics })
+}
+
 /** A sink that exists before what it leads to: producers must be known to the log, and push into it. */
 const later = (): Sink<Batch> & { to: (sink: Sink<Batch>) => void } => {
   let next: Sink<Batch> | undefined
@@ -147,7 +157,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
   const delta = new DeltaState({ table })
   const statsdState = new StatsdState(table)
-  const keep = wireKeep(context, [pricer, events, delta, statsdState])
+  const newSpans = makeNewSpans(context)
+  const keep = wireKeep(context, newSpans, [pricer, events, delta, statsdState])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -160,8 +171,9 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
   const act = wireAct(context, { ...parts, alerts: tell.alertSink })
-  const into = { sink: pricer, prices, delta, statsdState, events, alerts: tell.alerts }
-  const receive = wireReceive(context, { ...into, authenticate: access.grpc })
+  const inlets = { sink: pricer, statsdState, events, alerts: tell.alerts }
+  const otlp = { delta, newSpans, wanted: wantedOfSpans, authenticate: access.grpc }
+  const receive = wireReceive(context, { ...inlets, ...otlp, prices })
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })

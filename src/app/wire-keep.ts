@@ -9,6 +9,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import { type Duration, duration, type Instant, second } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import type { MetadataTable } from '../model/metadata-table.ts'
+import type { NewSpans } from '../model/new-spans.ts'
 import type { Producer } from '../model/ports/producer.ts'
 import type { SeriesIndex } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
@@ -206,15 +207,17 @@ const watchStore = async (
   return ask()
 }
 
-/** Only what is new about a metric goes on to be stored. */
+/** Only what is new about a metric goes on to be stored; it is known once it is safe on disk. */
 const learning = (metadata: MetadataTable, sink: Sink<Batch>): Sink<Batch> => ({
-  push: (batch, signal) => {
+  push: async (batch, signal) => {
     if (batch.metadata.length === 0) return sink.push(batch, signal)
-    return sink.push({ ...batch, metadata: metadata.learn(batch.metadata) }, signal)
+    const news = metadata.news(batch.metadata)
+    await sink.push({ ...batch, metadata: news }, signal)
+    metadata.learn(news)
   },
 })
 
-export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep => {
+export const wireKeep = (whole: Context, newSpans: NewSpans, producers: readonly Producer[]): Keep => {
   const leaving = new AbortController()
   const context: Context = { ...whole, stop: AbortSignal.any([whole.stop, leaving.signal]) }
   const { settings, clock, metrics, table, metadata } = context
@@ -249,10 +252,12 @@ export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep =
     accepted: (batch) => {
       newestAt = clock.now()
       head.append(batch)
+      newSpans.of(batch)
     },
     replayed: (batch) => {
       metadata.learn(batch.metadata)
       head.append(batch)
+      newSpans.of(batch)
     },
   })
   const sink = learning(metadata, createAdmission({ known: head, sink: log, metrics }))

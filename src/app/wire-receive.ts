@@ -4,8 +4,10 @@ import type { HttpResponse, HttpSend } from '../lib/http.ts'
 import { createInFlight, type InFlight } from '../lib/in-flight.ts'
 import { type Duration, duration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
+import type { NewSpans } from '../model/new-spans.ts'
 import type { HttpHandler } from '../model/ports/http-handler.ts'
 import type { Service } from '../model/ports/service.ts'
+import type { Wanted } from '../model/span-rows.ts'
 import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
@@ -14,6 +16,7 @@ import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
 import { createOtlpGrpc } from '../receive/otlp/receiver-grpc.ts'
 import { createOtlpHttp } from '../receive/otlp/receiver-http.ts'
+import { createSignalIngest } from '../receive/otlp/signal-ingest.ts'
 import { createRemoteWrite } from '../receive/remote-write/receiver.ts'
 import { type ScrapeConfig, scrapeConfigsSchema } from '../receive/scrape/config.ts'
 import { createScraper, type Scraper } from '../receive/scrape/receiver.ts'
@@ -40,6 +43,9 @@ export interface Receive extends Service {
 export type Events = ReturnType<typeof createEvents>
 
 interface Parts extends InletParts {
+  readonly newSpans: NewSpans
+  /** Which attributes of spans are reckoned with. */
+  readonly wanted: Wanted
   readonly prices: Prices
   readonly delta: DeltaState
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
@@ -71,13 +77,22 @@ const globalOf = ({ global }: Config) => ({
 })
 
 export const wireReceive = (context: Context, parts: Parts): Receive => {
-  const { sink, prices, delta, authenticate } = parts
+  const { sink, prices, delta, newSpans, wanted, authenticate } = parts
   const { settings, table, limits, clock, metrics } = context
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
   const inFlight = createInFlight(mostInFlight)
   const common = { table, sink, limits, clock, log, metrics }
   const ingest = createOtlpIngest({ ...common, config: config.otlp, delta })
+  const { retention, max_ahead: maxAhead } = config.storage
+  const items = createSignalIngest({
+    ...common,
+    config: config.otlp,
+    maxAge: { traces: retention.traces, logs: retention.logs },
+    maxAhead,
+    wanted,
+    accepted: (id) => newSpans.has(id),
+  })
   const jobs = (from: Config): ScrapeConfig[] => [...from.scrape_configs, ownJob(from.self.interval)]
   const scraper = createScraper({
     ...common,
@@ -89,6 +104,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
   const host = config.host.enabled ? createHostReceiver({ ...common, interval: config.host.interval }) : null
   const otlpGrpc = createOtlpGrpc({
     ingest,
+    items,
     listen: config.listen.otlp_grpc,
     authenticate,
     clock,
@@ -100,7 +116,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     prices.request({ ...usage }, model, provider, at)
   return {
     remoteWrite: createRemoteWrite({ ...common, inFlight }),
-    otlpHttp: createOtlpHttp({ ingest, log, inFlight }),
+    otlpHttp: createOtlpHttp({ ingest, items, log, inFlight }),
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
     inlets,

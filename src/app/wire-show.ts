@@ -61,7 +61,7 @@ const prometheusDoors = (context: Context, { keep, querier, tell, receive, reloa
   ruleGroups: () => tell.rules.groups(),
   targets: () => receive.scraper.targets(),
   remoteWrite: receive.remoteWrite,
-  otlpMetrics: receive.otlpHttp,
+  otlp: receive.otlpHttp,
   bodies: receive.bodies,
   version,
   startedAt: context.startedAt,

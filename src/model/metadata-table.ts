@@ -9,18 +9,21 @@ export class MetadataTable {
     this.#limit = limit
   }
 
-  /** The entries that were new or different, so that only those need storing. */
-  learn(entries: readonly Metadata[]): Metadata[] {
-    const news: Metadata[] = []
-    for (const entry of entries) {
-      const known = this.#byMetric.get(entry.metric)
-      if (known && known.type === entry.type && known.help === entry.help && known.unit === entry.unit)
-        continue
-      if (!known && this.#byMetric.size >= this.#limit) continue
-      this.#byMetric.set(entry.metric, entry)
-      news.push(entry)
-    }
-    return news
+  /** The entries that are new or different, so that only those need storing. */
+  news(entries: readonly Metadata[]): Metadata[] {
+    return entries.filter(({ metric, type, help, unit }) => {
+      const known = this.#byMetric.get(metric)
+      return known ? known.type !== type || known.help !== help || known.unit !== unit : !this.#full()
+    })
+  }
+
+  learn(entries: readonly Metadata[]): void {
+    for (const entry of entries)
+      if (this.#byMetric.has(entry.metric) || !this.#full()) this.#byMetric.set(entry.metric, entry)
+  }
+
+  #full(): boolean {
+    return this.#byMetric.size >= this.#limit
   }
 
   get(metric: string): Metadata | undefined {

@@ -30,6 +30,11 @@ const seriesRows = 50_000
 const packedRows = 50_000
 const packedBytes = 32 << 20
 
+/** Packed rows may lie on many days, and what a view makes of them is deduplicated as they are. */
+const packedSettings: Settings = {
+  max_partitions_per_insert_block: 0,
+  deduplicate_blocks_in_dependent_materialized_views: 1,
+}
 const quorum: Settings = { insert_quorum: 'auto', distributed_foreground_insert: 1 }
 
 export interface StoreWriter extends BatchWriter {
@@ -97,9 +102,10 @@ class Writer implements StoreWriter {
     token: string | null,
     rows: number,
     signal: AbortSignal,
+    more: Settings = {},
   ): Promise<void> {
     const table = into.slice(0, into.indexOf(' '))
-    const cluster = this.#deps.clustered ? quorum : {}
+    const cluster = this.#deps.clustered ? { ...more, ...quorum } : more
     await this.#deps.connection.insert(`INSERT INTO ${into} FORMAT ${format}`, parts, {
       signal,
       within: insertWithin,
@@ -215,7 +221,15 @@ class Writer implements StoreWriter {
       let to = from + 1
       while (to < n && to - from < packedRows && rows!.ends[to]! - start <= packedBytes) to++
       const part = sliceRows(rows, from, to)!
-      await this.#insert(into, 'RowBinary', [part.bytes], `${token}-${from}`, to - from, signal)
+      await this.#insert(
+        into,
+        'RowBinary',
+        [part.bytes],
+        `${token}-${from}`,
+        to - from,
+        signal,
+        packedSettings,
+      )
       from = to
     }
   }

@@ -25,6 +25,7 @@ const components: Record<string, Record<string, readonly string[]>> = {
       'metadata_collection_interval',
     ],
     otlp: ['protocols'],
+    filelog: ['include', 'exclude', 'include_file_path', 'start_at', 'operators', 'storage'],
     kubeletstats: [
       ...['auth_type', 'endpoint', 'collection_interval', 'insecure_skip_verify', 'metric_groups'],
       ...['extra_metadata_labels', 'metrics', 'resource_attributes', 'ca_file', 'node', 'k8s_api_config'],
@@ -151,8 +152,12 @@ describe.each(files)('collector/%s.yaml', (file) => {
   test('statements of transforms are well-formed', () => {
     const wrong: string[] = []
     for (const [id, processor] of Object.entries((config.processors ?? {}) as Record<string, Any>))
-      for (const group of processor?.metric_statements ?? []) {
-        expect(['resource', 'scope', 'metric', 'datapoint']).toContain(group.context)
+      for (const group of [
+        ...(processor?.metric_statements ?? []),
+        ...(processor?.trace_statements ?? []),
+        ...(processor?.log_statements ?? []),
+      ]) {
+        expect(['resource', 'scope', 'metric', 'datapoint', 'span', 'log']).toContain(group.context)
         for (const statement of group.statements) {
           const problem = statementProblem(statement)
           if (problem) wrong.push(`${id}: ${problem} in ${statement}`)

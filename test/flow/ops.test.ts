@@ -194,7 +194,9 @@ describe('roles', () => {
     })
     expect((await call('POST', '/actions/stop', { why: 'x' }, as('look'))).status).toBe(403)
     expect((await call('POST', '/reload', { why: 'x' }, as('steer'))).status).toBe(403)
-    expect((await call('GET', '/deployments', undefined, as('wrong'))).status).toBe(401)
+    const unknown = await product.fetch('/api/ops/v1/deployments', { headers: as('wrong') })
+    expect(unknown.status).toBe(401)
+    expect(unknown.headers.get('www-authenticate')).toBe('Bearer realm="airboss"')
   })
   it('keeps the name of who acted', async () => {
     expect(

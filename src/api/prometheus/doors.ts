@@ -21,7 +21,7 @@ export interface PrometheusDoors {
   readonly ruleGroups: () => readonly RuleGroupState[]
   readonly targets: () => readonly TargetView[]
   readonly remoteWrite: HttpHandler
-  readonly otlpMetrics: HttpHandler
+  readonly otlp: HttpHandler
   /** Room for request bodies, finished or not. */
   readonly bodies: InFlight
   readonly version: string

@@ -12,6 +12,7 @@ import type { OtlpConfig } from './config.ts'
 import { decodeJson } from './decode-json.ts'
 import { decodeProtobuf } from './decode-protobuf.ts'
 import type { DeltaState, DeltaTransaction } from './delta.ts'
+import type { Exported } from './exported.ts'
 import type { Encoding } from './status.ts'
 import { Translation, TranslationMemory } from './translate.ts'
 
@@ -25,13 +26,6 @@ interface OtlpIngestDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
-}
-
-interface Exported {
-  /** Points that were refused; the rest is on disk. */
-  readonly rejected: number
-  /** What was refused and why, with the first example of each; '' when nothing was. */
-  readonly message: string
 }
 
 export interface OtlpIngest {
