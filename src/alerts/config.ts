@@ -96,7 +96,7 @@ const readPart = (schema: z.ZodType, part: unknown, ctx: z.core.ParsePayload): u
 
 const globalSchema = (options: ReadOptions, context: ChannelContext) => {
   const own = ownGlobals(options, context)
-  const channels = options.globals?.(context) ?? z.strictObject({})
+  const channels = options.globals?.(context) ?? z.record(z.string(), refused('this setting'))
   return z
     .record(z.string(), z.unknown())
     .transform((raw, ctx) => {
