@@ -243,3 +243,21 @@ test('the shipped configuration is good, and fit to run', () => {
   expect(() => checkSettings(readSettings({ config: 'airboss.yaml' }, {}))).not.toThrow()
   expect(checkAll(readSettings({ config: 'airboss.yaml' }, {})).join('\n')).toMatch(/airboss\.yaml: good/)
 })
+
+test('the Alertmanager file is shown without its secrets', () => {
+  const http =
+    '{ proxy_url: http://p, proxy_connect_header: { X: [hush1] }, basic_auth: { username: u, password: hush2 } }'
+  const text = `global: { slack_api_url: 'https://hush3', smtp_auth_password: hush4, smtp_smarthost: 'h:25', smtp_from: a@b }
+route: { receiver: r }
+receivers:
+  - name: r
+    slack_configs: [{ app_token: hush5 }, { api_url: 'https://hush6', http_config: ${http} }]
+    email_configs: [{ to: a@b, auth_secret: hush7, tls_config: { cert: c, key: hush8 } }]
+`
+  const { alerts } = readSettings(
+    { config: write({ 'airboss.yaml': 'alertmanager: am.yml', 'am.yml': text }) },
+    {},
+  )
+  expect(alerts.shown).not.toContain('hush')
+  expect(alerts.shown).toContain('smtp_smarthost: h:25')
+})
