@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -6,6 +5,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { certify, makeAuthority } from '../../test/kit/certificates.ts'
 import { secretSchema } from '../lib/config.ts'
 import { createHttp } from '../lib/http.ts'
 import type { ChannelContext } from '../model/ports/channel.ts'
@@ -26,42 +26,13 @@ let http = 0
 let proxy = 0
 const through: string[] = []
 beforeAll(async () => {
-  const certificate = (name: string): void => {
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        '/CN=localhost',
-      ].concat([
-        '-addext',
-        'subjectAltName=DNS:receiver.test',
-        '-keyout',
-        join(dir, `${name}.key`),
-        '-out',
-        join(dir, `${name}.pem`),
-      ]),
-      { stdio: 'ignore' },
-    )
-  }
-  certificate('server')
-  certificate('client')
-  const pem = (name: string): Buffer => readFileSync(join(dir, name))
-  const options = {
-    key: pem('server.key'),
-    cert: pem('server.pem'),
-    ca: pem('client.pem'),
-    requestCert: true,
-    rejectUnauthorized: false,
-  }
+  const authority = makeAuthority()
+  const [own, client] = [certify(authority, 'receiver.test'), certify(authority, 'airboss.test')]
+  writeFileSync(join(dir, 'ca.pem'), authority.cert)
+  writeFileSync(join(dir, 'stranger.pem'), makeAuthority().cert)
+  writeFileSync(join(dir, 'client.pem'), client.cert)
+  writeFileSync(join(dir, 'client.key'), client.key)
+  const options = { ...own, ca: authority.cert, requestCert: true, rejectUnauthorized: false }
   tls = await listen(
     createTlsServer(options, (request, response) =>
       response.end((request.socket as unknown as { authorized: boolean }).authorized ? 'known' : 'stranger'),
@@ -109,20 +80,20 @@ const ask = (config: object) => {
 test('trusts whom it is told to, and shows its certificate', async () => {
   const url = `https://127.0.0.1:${tls}`
   await expect(ask({})(url)).rejects.toThrow(/certificate|self.signed/i)
-  const trusting = { ca_file: 'server.pem', server_name: 'receiver.test' }
+  const trusting = { ca_file: 'ca.pem', server_name: 'receiver.test' }
   expect(await ask({ tls_config: trusting })(url)).toBe('stranger')
   expect(
     await ask({ tls_config: { ...trusting, cert_file: 'client.pem', key_file: 'client.key' } })(url),
   ).toBe('known')
   expect(await ask({ tls_config: { insecure_skip_verify: true } })(url)).toBe('stranger')
-  await expect(ask({ tls_config: { ca_file: 'server.pem', server_name: 'other' } })(url)).rejects.toThrow()
+  await expect(ask({ tls_config: { ca_file: 'ca.pem', server_name: 'other' } })(url)).rejects.toThrow()
 })
 
 test('a certificate that is replaced is used from then on', async () => {
-  writeFileSync(join(dir, 'turning.pem'), readFileSync(join(dir, 'client.pem')))
+  writeFileSync(join(dir, 'turning.pem'), readFileSync(join(dir, 'stranger.pem')))
   const asked = ask({ tls_config: { ca_file: 'turning.pem', server_name: 'receiver.test' } })
   await expect(asked(`https://127.0.0.1:${tls}`)).rejects.toThrow()
-  writeFileSync(join(dir, 'turning.pem'), readFileSync(join(dir, 'server.pem')))
+  writeFileSync(join(dir, 'turning.pem'), readFileSync(join(dir, 'ca.pem')))
   expect(await asked(`https://127.0.0.1:${tls}`)).toBe('stranger')
 })
 
@@ -132,7 +103,7 @@ test('goes through a proxy, but not to whom it need not', async () => {
     proxy_connect_header: { 'X-Pass': ['word'] },
     authorization: { credentials: 'tok' },
   }
-  const tlsConfig = { tls_config: { ca_file: 'server.pem', server_name: 'receiver.test' } }
+  const tlsConfig = { tls_config: { ca_file: 'ca.pem', server_name: 'receiver.test' } }
   expect(await ask({ ...config, ...tlsConfig })(`https://127.0.0.1:${tls}`)).toBe('stranger')
   expect(through.splice(0)).toEqual([`127.0.0.1:${tls} word`])
   await ask(config)(`http://127.0.0.1:${http}`)

@@ -6,6 +6,7 @@ import {
   alterTtl,
   createDatabase,
   createTable,
+  exemplars,
   firstTables,
   type Retention,
   storedAs,
@@ -26,6 +27,11 @@ const migrations: readonly Migration[] = [
     version: 1,
     name: 'the first tables',
     statements: (target, retention) => firstTables.flatMap((table) => createTable(table, target, retention)),
+  },
+  {
+    version: 2,
+    name: 'exemplars',
+    statements: (target, retention) => createTable(exemplars, target, retention),
   },
   {
     version: 4,

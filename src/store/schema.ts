@@ -212,6 +212,24 @@ export const logs: Table = {
   shardBy: 'cityHash64(TraceId)',
 }
 
+/** Single measurements with their traces; `id` is the series they stand for. Rows come as the id, the time, then as model/exemplar.ts packs them. */
+export const exemplars: Table = {
+  name: 'exemplars',
+  columns: [
+    ['id', 'UInt64 CODEC(ZSTD(1))'],
+    ['timestamp', millis],
+    ['value', 'Float64 CODEC(ZSTD(1))'],
+    ['trace_id', text],
+    ['span_id', text],
+    ['labels', attributes],
+  ],
+  engine: 'MergeTree',
+  partitionBy: 'toDate(timestamp)',
+  orderBy: '(id, timestamp)',
+  retention: { column: 'timestamp', kind: 'metrics' },
+  shardBy: 'id',
+}
+
 /** When each trace began and ended, so that one is found by its id without a look at every day; filled by a view (otel-lookups.ts). */
 export const traceTimes: Table = {
   name: 'otel_traces_trace_id_ts',
@@ -238,7 +256,7 @@ export const packedColumns = (table: Table): string =>
 
 /** What the first migration makes; later tables come with migrations of their own. */
 export const firstTables: readonly Table[] = [series, samples, metadata, events, costs, ledger, traces, logs]
-export const tables: readonly Table[] = [...firstTables, traceTimes]
+export const tables: readonly Table[] = [...firstTables, exemplars, traceTimes]
 
 const seconds = (length: Duration): number => Math.ceil(length / 1000)
 

@@ -5,13 +5,13 @@ import { RowWriter } from '../lib/row-binary.ts'
 import { duration, hour } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import { type Labels, labelOf, metricName } from '../model/labels.ts'
-import { countRows, type PackedRows, sliceRows } from '../model/packed-rows.ts'
+import { countRows, type PackedRows, type SeriesRows, sliceRows } from '../model/packed-rows.ts'
 import type { BatchWriter } from '../model/ports/batch-writer.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, type Settings, writeError } from './connection.ts'
 import { encodeSlice, firstBadTime, insertRows, SeenSeries, slicesOf, wordsPerRow } from './sample-encoder.ts'
-import { logs, packedColumns, type Table, traces } from './schema.ts'
+import { exemplars, logs, packedColumns, type Table, traces } from './schema.ts'
 
 export interface WriterDeps {
   readonly connection: Connection
@@ -86,6 +86,7 @@ class Writer implements StoreWriter {
       await this.#metadata(batch, token, signal)
       await this.#events(batch, token, signal)
       await this.#costs(batch, token, signal)
+      await this.#packed(exemplars, this.#withSeries(batch.exemplars), token, signal)
       await this.#packed(traces, batch.spans, token, signal)
       await this.#packed(logs, batch.logs, token, signal)
     } catch (error) {
@@ -205,6 +206,30 @@ class Writer implements StoreWriter {
     const columns =
       'costs (at, id, agent, version, model, provider, service, owner, usd, quantity, unit, price_version)'
     await this.#insert(columns, 'RowBinary', [rows.bytes()], token, costs.length, signal)
+  }
+
+  /** Rows of series as their table has them: the id and the time stand before each. */
+  #withSeries(rows: SeriesRows | undefined): PackedRows | undefined {
+    const n = countRows(rows)
+    if (!rows || n === 0) return undefined
+    const words = this.#deps.table.idWords
+    const bytes = Buffer.allocUnsafe(rows.bytes.length + n * 16)
+    const ends = new Uint32Array(n)
+    let from = 0
+    let to = 0
+    for (let i = 0; i < n; i++) {
+      const ref = rows.ref[i]!
+      const at = Math.round(rows.at[i]!)
+      to = bytes.writeUInt32LE(words[ref * 2]!, to)
+      to = bytes.writeUInt32LE(words[ref * 2 + 1]!, to)
+      to = bytes.writeUInt32LE(at >>> 0, to)
+      to = bytes.writeUInt32LE(Math.floor(at / 4294967296) >>> 0, to)
+      bytes.set(rows.bytes.subarray(from, rows.ends[i]!), to)
+      to += rows.ends[i]! - from
+      from = rows.ends[i]!
+      ends[i] = to
+    }
+    return { bytes, ends }
   }
 
   /** Rows that come as the table has them, in inserts of a bounded size. */

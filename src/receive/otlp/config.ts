@@ -1,6 +1,7 @@
 // The `otlp:` block of the configuration, in Prometheus's own keys.
 import { z } from 'zod'
 import { durationSchema } from '../../lib/config.ts'
+import { spanMetricsSchema } from '../span-metrics/config.ts'
 import { maskRuleSchema } from './masks.ts'
 import type { TranslationStrategy } from './names.ts'
 
@@ -56,6 +57,7 @@ export const otlpSchema = z
         dedup_window: durationSchema.prefault('10m').refine((d) => d > 0, 'must be above 0'),
         /** Most spans remembered; about 32 bytes each. */
         dedup_spans: z.int().min(1000).max(50_000_000).default(2_000_000),
+        metrics: spanMetricsSchema,
       })
       .prefault({}),
     limits: limitsSchema,

@@ -68,7 +68,7 @@ export const createOtlpIngest = (deps: OtlpIngestDeps): OtlpIngest => {
       if (done === null)
         throw new AppError('internal', 'delta points were blocked while the transaction was held')
       const { builder, translation } = done
-      if (builder.length > 0 || builder.metadata.length > 0) {
+      if (!builder.empty) {
         const batch = builder.build()
         // A client that goes away must not leave it open whether the totals in the log are the state's.
         await sink.push(batch, held.tx === null ? signal : never)
@@ -76,7 +76,7 @@ export const createOtlpIngest = (deps: OtlpIngestDeps): OtlpIngest => {
       }
       kept = true
       count.samples(translation.samples)
-      if (translation.exemplarCount > 0) count.dropped('exemplars', translation.exemplarCount)
+      if (builder.exemplarsDropped > 0) count.dropped('exemplars', builder.exemplarsDropped)
       const { rejections } = builder
       count.rejections(rejections)
       if (rejections.length > 0) log.debug({ rejections }, 'otlp request partly refused')
