@@ -124,7 +124,10 @@ export const configSchema = (env: Environment, base = '.') =>
       'alerting',
       'Airboss routes alerts itself: name your Alertmanager file under alertmanager',
     ),
-    remote_write: refusedSection('remote_write', 'what Airboss has is in ClickHouse, and in its Prometheus API'),
+    remote_write: refusedSection(
+      'remote_write',
+      'what Airboss has is in ClickHouse, and in its Prometheus API',
+    ),
     remote_read: refusedSection('remote_read', 'Airboss reads from its own store only'),
     /** Rule files in Prometheus's form; left out = the packs that come with Airboss, `[]` = none. */
     rule_files: z.array(z.string()).optional(),

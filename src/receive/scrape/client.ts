@@ -47,7 +47,9 @@ class Renewed {
   }
 
   async close(): Promise<void> {
-    await this.#made?.http.close()
+    const made = this.#made
+    this.#made = null
+    await made?.http.close()
   }
 }
 

@@ -107,10 +107,23 @@ const checkProxy = (
     wrong('proxy_connect_header', 'is of use only beside proxy_url; add that, or remove it')
 }
 
-/** What the environment says of proxies, in the names every program reads; '' where it says nothing. */
-const environmentOf = ({ env }: Place): ProxyOptions => {
+/** What the environment says of proxies, and of the cluster it is in; '' where it says nothing. Not part of what is shown of a configuration. */
+export interface Surroundings extends ProxyOptions {
+  /** The API server as Kubernetes tells its pods. */
+  readonly apiServer: string
+  toJSON(): undefined
+}
+
+const surroundingsOf = ({ env }: Place): Surroundings => {
   const read = (name: string): string => env[name.toLowerCase()] || env[name] || ''
-  return { http: read('HTTP_PROXY'), https: read('HTTPS_PROXY'), none: read('NO_PROXY') }
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env
+  return {
+    http: read('HTTP_PROXY'),
+    https: read('HTTPS_PROXY'),
+    none: read('NO_PROXY'),
+    apiServer: host && port ? `https://${host.includes(':') ? `[${host}]` : host}:${port}` : '',
+    toJSON: () => undefined,
+  }
 }
 
 const oauthSchema = (place: Place) =>
@@ -133,7 +146,7 @@ const oauthSchema = (place: Place) =>
       atMostOne(oauth, ['client_secret', 'client_secret_file'], ctx)
       checkProxy(oauth, ctx)
     })
-    .transform((oauth) => ({ ...oauth, environment: environmentOf(place) }))
+    .transform((oauth) => ({ ...oauth, environment: surroundingsOf(place) }))
 
 /** The keys themselves, to be spread into the schema of whatever makes requests; finish it with `checkHttp` and `withEnvironment`. */
 export const httpShape = (place: Place) => {
@@ -215,7 +228,7 @@ const reserved: ReadonlySet<string> = new Set([
 type Shape = ReturnType<typeof httpShape>
 type HttpKeys = z.output<z.ZodObject<Shape>>
 /** How requests are made; `environment` is what holds with `proxy_from_environment`. */
-export type HttpConfig = HttpKeys & { readonly environment: ProxyOptions }
+export type HttpConfig = HttpKeys & { readonly environment: Surroundings }
 
 /** What the single keys do not show: ways that exclude each other. */
 export const checkHttp = (
@@ -240,9 +253,9 @@ export const checkHttp = (
 
 export const withEnvironment =
   (place: Place) =>
-  <T extends HttpKeys>(keys: T): T & { readonly environment: ProxyOptions } => ({
+  <T extends HttpKeys>(keys: T): T & { readonly environment: Surroundings } => ({
     ...keys,
-    environment: environmentOf(place),
+    environment: surroundingsOf(place),
   })
 
 /** A secret that is given as it is or by its file; '' where neither is. */
