@@ -6,17 +6,22 @@ import { createHttp } from '../lib/http.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Batch } from '../model/batch.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
+import { Cardinality } from '../model/cardinality.ts'
 import { MetadataTable } from '../model/metadata-table.ts'
+import { NewSpans } from '../model/new-spans.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import { SeriesTable } from '../model/series.ts'
+import type { Wanted } from '../model/span-rows.ts'
 import { createPricer } from '../money/pricer.ts'
 import { createPrices } from '../money/prices.ts'
 import { createQuerier } from '../query/querier.ts'
 import { createEvents } from '../receive/events/receiver.ts'
 import { DeltaState } from '../receive/otlp/delta.ts'
+import { SpanMetrics, wantedBySpanMetrics } from '../receive/span-metrics/span-metrics.ts'
+import { StatsdState } from '../receive/statsd/state.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
@@ -29,6 +34,7 @@ import { createTracing } from './tracing.ts'
 import { wireAccess } from './wire-access.ts'
 import { wireAct } from './wire-act.ts'
 import { wireKeep } from './wire-keep.ts'
+import { wireKubernetes } from './wire-kubernetes.ts'
 import { wireReceive } from './wire-receive.ts'
 import { type Addresses, wireShow } from './wire-show.ts'
 import { wireTell } from './wire-tell.ts'
@@ -44,6 +50,11 @@ export interface Airboss {
   stop(): Promise<void>
 }
 
+const makeCardinality = ({ config }: Settings, table: SeriesTable): Cardinality => {
+  const { per_metric: perMetric, per_source: perSource, overrides } = config.storage.cardinality
+  return new Cardinality(table, { perMetric, perSource, ...overrides })
+}
+
 const makeContext = (
   settings: Settings,
   log: Logger,
@@ -53,6 +64,8 @@ const makeContext = (
   const { storage } = settings.config
   const clock = systemClock
   const metrics = createOwnMetrics()
+  const table = new SeriesTable(storage.max_series, ownSeries)
+  const cardinality = makeCardinality(settings, table)
   return {
     settings,
     clock,
@@ -66,18 +79,51 @@ const makeContext = (
       metrics,
     }),
     send: createHttp().send,
-    table: new SeriesTable(storage.max_series, ownSeries),
+    table,
+    cardinality,
     metadata: new MetadataTable(),
     limits: {
       ...defaultAdmission,
       maxAge: storage.out_of_order_time_window,
       maxAhead: storage.max_ahead,
       labels: storage.max_labels,
+      cardinality,
     },
     startedAt: clock.now(),
     externalURL,
     stop,
   }
+}
+
+/** Which attributes of spans are reckoned with: each who reckons adds its own. */
+const wantedOfSpans = ({ settings }: Context): Wanted =>
+  wantedBySpanMetrics(settings.config.otlp.traces.metrics)
+
+const makeNewSpans = (context: Context): NewSpans => {
+  const { settings, clock, metrics } = context
+  const { dedup_window: window, dedup_spans: most } = settings.config.otlp.traces
+  return new NewSpans({ window, most, wanted: wantedOfSpans(context), clock, metrics })
+}
+
+/** Metrics made of spans, where they are wanted. */
+const makeSpanMetrics = (context: Context, newSpans: NewSpans, sink: Sink<Batch>): SpanMetrics[] => {
+  const { settings, table, limits, clock, metrics } = context
+  const config = settings.config.otlp.traces.metrics
+  if (!config.enabled) return []
+  const fresh = (batch: Batch) => newSpans.of(batch)
+  const log = context.log.child({ room: 'receive' })
+  return [
+    new SpanMetrics({
+      config,
+      table,
+      sink,
+      limits: { ...limits, protocol: 'traces' },
+      fresh,
+      clock,
+      log,
+      metrics,
+    }),
+  ]
 }
 
 /** A sink that exists before what it leads to: producers must be known to the log, and push into it. */
@@ -145,7 +191,10 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const pricer = createPricer({ ...named('money'), sink: kept, table, prices, limits })
   const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
   const delta = new DeltaState({ table })
-  const keep = wireKeep(context, [pricer, events, delta])
+  const newSpans = makeNewSpans(context)
+  const spanMetrics = makeSpanMetrics(context, newSpans, kept)
+  const statsdState = new StatsdState(table)
+  const keep = wireKeep(context, newSpans, [pricer, events, delta, statsdState, ...spanMetrics])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -157,17 +206,25 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const parts = { querier, sink, ledger }
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
-  const act = wireAct(context, { ...parts, alerts: tell.alertSink })
-  const receive = wireReceive(context, { sink: pricer, prices, delta, authenticate: access.grpc })
+  const kubernetes = wireKubernetes(settings)
+  const act = wireAct(context, { ...parts, alerts: tell.alertSink, kubernetes })
+  const into = { sink: pricer, prices, delta, statsdState, events, alerts: tell.alerts, newSpans }
+  const receive = wireReceive(context, {
+    ...into,
+    wanted: wantedOfSpans(context),
+    authenticate: access.grpc,
+    kubernetes,
+  })
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
   bound = () => show.addresses().http
 
-  const services: Service[] = [ledger, keep, pricer, events, tell, act, receive, show]
+  const services: Service[] = [ledger, keep, pricer, events, ...spanMetrics, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
+    await kubernetes?.close()
     await tracing.drain()
     life.abort(new Error('stopping'))
     lock.release()

@@ -1,5 +1,6 @@
 // What is looked at beyond the schemas: queries against the query language, names against what they name, addresses; for `airboss check` rules,
 // templates and secrets' files too.
+import { kubernetesName } from '../act/config.ts'
 import { splitAddress } from '../api/server.ts'
 import { unmetBy } from '../fleet/compare.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -67,27 +68,32 @@ const checkQueries = (settings: Settings, report: Report): void => {
 }
 
 const checkActuators = ({ config }: Settings, report: Report): void => {
-  const names = Object.keys(config.actions.webhooks)
-  const check = (path: Path, actuator: string): void => {
-    if (actuator !== '' && !names.includes(actuator))
+  const { mode, default: otherwise } = config.actions
+  const hooks = Object.keys(config.actions.webhooks)
+  const known = hooks.join(', ') || 'none'
+  const check = (path: Path, actuator: string, workload: unknown): void => {
+    const name = actuator || otherwise
+    if (name === kubernetesName && config.kubernetes === undefined)
       report(
         path,
-        `no webhook is named ${JSON.stringify(actuator)}; actions.webhooks has ${names.join(', ') || 'none'}`,
+        'is for Kubernetes, and no cluster is configured; add kubernetes: {} for the one Airboss runs in, or kubernetes: { kubeconfig_file: … }',
       )
-    else if (
-      actuator === '' &&
-      config.actions.mode === 'live' &&
-      config.actions.default === '' &&
-      names.length !== 1
-    )
+    else if (name === kubernetesName && workload === undefined)
+      report(path, 'is kubernetes: say what runs there, as workload: { namespace: …, name: … } beside it')
+    else if (actuator !== '' && actuator !== kubernetesName && !hooks.includes(actuator))
       report(
         path,
-        `actions.mode is live and this has no webhook to go to: name one here or in actions.default (actions.webhooks has ${names.join(', ') || 'none'})`,
+        `no webhook is named ${JSON.stringify(actuator)}; actions.webhooks has ${known}, and kubernetes is the cluster itself`,
+      )
+    else if (name === '' && mode === 'live' && hooks.length !== 1)
+      report(
+        path,
+        `actions.mode is live and this has no webhook to go to: name one here or in actions.default (actions.webhooks has ${known})`,
       )
   }
-  for (const [i, a] of config.autoscale.entries()) check(['autoscale', i, 'actuator'], a.actuator)
+  for (const [i, a] of config.autoscale.entries()) check(['autoscale', i, 'actuator'], a.actuator, a.workload)
   for (const [i, d] of config.deployments.entries())
-    if (d.canary) check(['deployments', i, 'canary', 'actuator'], d.canary.actuator)
+    if (d.canary) check(['deployments', i, 'canary', 'actuator'], d.canary.actuator, d.canary.workload)
 }
 
 const checkDeployments = ({ config }: Settings, report: Report): void => {
@@ -139,6 +145,7 @@ const unfit = (settings: Settings): Problem[] => {
   checkActuators(settings, report)
   checkDeployments(settings, report)
   checkScrapes(settings, report)
+  checkDevices(settings, report)
   return problems
 }
 
@@ -157,30 +164,46 @@ const readSecrets = (value: unknown, path: Path, report: Report): void => {
     readSecrets(below, [...path, Array.isArray(value) ? Number(key) : key], report)
 }
 
-const checkReceivers = (settings: Settings, report: Report): void => {
-  const { alerts, config } = settings
-  const log = silentLogger()
-  const metrics = createOwnMetrics()
-  let channels: Channels
-  try {
+/** Channels for looking at only; null where a template file cannot be read, which is told. */
+const checkingChannels = ({ alerts }: Settings, report: Report): Channels | null => {
+  let channels: Channels | null = null
+  trying(['templates'], report, () => {
     channels = createChannels({
       globals: alerts.globals,
       send: createHttp().send,
       clock: systemClock,
-      log,
-      metrics,
+      log: silentLogger(),
+      metrics: createOwnMetrics(),
     })
-  } catch (error) {
-    report(['templates'], messageOf(error))
-    return
-  }
+  })
+  return channels
+}
+
+/** A user's email needs a mail server, and so on: nobody may find that out at night. */
+const checkDevices = (settings: Settings, report: Report): void => {
+  const { oncall } = settings.config
+  const channels = oncall ? checkingChannels(settings, () => {}) : null
+  if (!channels) return
+  for (const [id, user] of oncall?.users ?? [])
+    for (const [i, target] of user.notify.entries())
+      trying(['oncall', 'users', id, 'notify', i], report, () => channels.checkPager(target))
+}
+
+const checkReceivers = (settings: Settings, report: Report): void => {
+  const { alerts, config } = settings
+  const channels = checkingChannels(settings, report)
+  if (!channels) return
   for (const [i, receiver] of alerts.receivers.entries())
     for (const entry of receiver.entries) {
       const path = ['receivers', i, `${entry.kind}_configs`, entry.index]
       if (entry.kind !== 'oncall') trying(path, report, () => channels.notifier(receiver.name, entry))
       readSecrets(entry.config, path, report)
-      const http = (entry.config as { http_config?: { headers(): unknown } }).http_config
-      if (http) trying([...path, 'http_config'], report, () => http.headers())
+      const http = (entry.config as { http_config?: { headers(): unknown; options(): unknown } }).http_config
+      if (http)
+        trying([...path, 'http_config'], report, () => {
+          http.headers()
+          http.options()
+        })
     }
   if (config.alertmanager === undefined && config.oncall !== undefined)
     report(['oncall'], 'no receiver can name its policies: set alertmanager to a file with oncall_configs')

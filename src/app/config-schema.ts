@@ -10,9 +10,13 @@ import { pricesConfigSchema } from '../money/prices.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
 import { eventsConfigSchema } from '../receive/events/receiver.ts'
+import { hooksSchema } from '../receive/hooks/config.ts'
 import { hostConfigSchema } from '../receive/host/receiver.ts'
+import { kubernetesSchema } from '../receive/kubernetes/config.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
+import { pushConfigSchema } from '../receive/push/receiver.ts'
 import { globalScrapeShape, scrapeConfigsSchema } from '../receive/scrape/config.ts'
+import { statsdConfigSchema } from '../receive/statsd/receiver.ts'
 import { autoscaleSchema } from '../scale/config.ts'
 import { clickhouseSchema, engineSchema } from '../store/config.ts'
 import { retentionSchema } from '../store/schema.ts'
@@ -72,6 +76,19 @@ const storageSchema = (env: Environment) =>
     .strictObject({
       /** Most series ever known; new ones past it are refused and counted. */
       max_series: z.int().min(1000).default(2_000_000),
+      /** Most active series (those in memory) of one metric, and of one source: a job, or a protocol where there is none. */
+      cardinality: z
+        .strictObject({
+          per_metric: z.int().min(1).default(200_000),
+          per_source: z.int().min(1).default(500_000),
+          overrides: z
+            .strictObject({
+              metrics: z.record(z.string(), z.int().min(0)).default({}),
+              sources: z.record(z.string(), z.int().min(0)).default({}),
+            })
+            .prefault({}),
+        })
+        .prefault({}),
       /** How old a sample may be when it arrives. */
       out_of_order_time_window: span('1h'),
       /** How far ahead of this machine's clock a sample may be. */
@@ -79,6 +96,12 @@ const storageSchema = (env: Environment) =>
       max_labels: z.int().min(1).default(defaultAdmission.labels),
       log: z.strictObject({ max_size: bytes('4GB') }).prefault({}),
       head: z.strictObject({ window: span('10m'), max_size: bytes('1GB') }).prefault({}),
+      exemplars: z
+        .strictObject({
+          /** Most exemplars in memory; older ones are read from ClickHouse. */
+          max: z.int().min(0).max(10_000_000).default(100_000),
+        })
+        .prefault({}),
       engine: engineSchema,
       retention: retentionSchema,
       /** A ClickHouse server instead of the embedded engine. */
@@ -114,8 +137,16 @@ export const configSchema = (env: Environment, base = '.') =>
     storage: storageSchema(env),
     query: queryConfig.prefault({}),
     host: hostConfigSchema,
+    /** A cluster to watch and to act in; `{}` is the one Airboss runs in. */
+    kubernetes: kubernetesSchema(env).optional(),
     otlp: otlpSchema.prefault({}),
     events: eventsConfigSchema,
+    /** Webhooks that come in, by name. */
+    hooks: hooksSchema(secretSchema(env)),
+    /** Pushgateway's forms, on the main address. */
+    pushgateway: pushConfigSchema,
+    /** Left out = nothing listens. */
+    statsd: statsdConfigSchema.optional(),
     prices: pricesConfigSchema,
     scrape_configs: scrapeConfigsSchema(env, base).default([]),
     /** Further files with `scrape_configs`; patterns may match nothing. */

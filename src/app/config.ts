@@ -5,9 +5,10 @@ import { type AlertsConfig, emptyAlertsConfig, readAlertsConfig } from '../alert
 import { AppError, messageOf } from '../lib/errors.ts'
 import { parseYaml, problemAt, problemsError, problemsOf, readYaml, type YamlText } from '../lib/yaml.ts'
 import type { ChannelKind } from '../model/ports/channel.ts'
-import { channelKinds, globalHttpSchema } from '../notify/channels.ts'
+import { channelKinds, globalHttpSchema, globalKeys } from '../notify/channels.ts'
 import { oncallReceiverSchema } from '../oncall/config.ts'
 import { type ScrapeConfig, scrapeFileSchema } from '../receive/scrape/config.ts'
+import { mappingSchema, type StatsdMapping } from '../receive/statsd/mapping.ts'
 import type { RuleText } from '../rules/rules.ts'
 import { type Config, configSchema, type Environment } from './config-schema.ts'
 import { packageRoot } from './package-root.ts'
@@ -27,6 +28,8 @@ export interface Settings {
   readonly config: Config
   readonly alerts: AlertsConfig
   readonly rules: readonly RuleText[]
+  /** Null where no mapping file is given. */
+  readonly statsdMapping: StatsdMapping | null
   /** Absolute. */
   readonly dataDir: string
   /** The file read, '' where built-in defaults hold. */
@@ -132,9 +135,21 @@ const readAlerts = (
   const alerts = readAlertsConfig(written, file, {
     kinds: [...channelKinds, oncallKind(config.oncall?.policies ?? new Map())],
     http: globalHttpSchema,
+    globals: globalKeys,
     env,
   })
   return { alerts, alertsYaml: parseYaml(written, file) }
+}
+
+const readMapping = (yaml: YamlText, config: Config, base: string): StatsdMapping | null => {
+  const path = config.statsd?.mapping
+  if (path === undefined) return null
+  const file = isAbsolute(path) ? path : join(base, path)
+  if (!existsSync(file))
+    throw problemsError([
+      problemAt(yaml, ['statsd', 'mapping'], `there is no file ${resolve(file)}; correct the path`),
+    ])
+  return readYaml(mappingSchema, text(file, 'statsd mapping'), file)
 }
 
 /** Reads everything; throws `bad_data` with every problem as `file:line: path: message`. */
@@ -159,6 +174,7 @@ export const readSettings = (flags: Flags, env: Environment = environment()): Se
   return {
     config,
     ...readAlerts(yaml, config, base, env),
+    statsdMapping: readMapping(yaml, config, base),
     rules: readRules(yaml, config.rule_files, base),
     dataDir: resolve(flags.data ?? env['AIRBOSS_DATA'] ?? 'data'),
     file,

@@ -17,6 +17,7 @@ const live = new Set([
   'scrape_config_files',
   'oncall',
   'deployments',
+  'hooks',
 ])
 
 /** A section as far as it takes effect at the next start only: what `global` says to scrapes holds at once. */

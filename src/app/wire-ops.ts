@@ -86,6 +86,7 @@ export const wireOps = (context: Context, parts: Parts): OpsApp => {
     decisions: decisionsDoor(context, parts),
     ledger,
     status: statusOf(context, parts),
+    cardinality: (most) => context.cardinality.view(most),
     reload: async (by, why) => {
       await reload.now()
       const { file, written } = reload.current()

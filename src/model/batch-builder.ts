@@ -2,6 +2,7 @@
 import { RowWriter } from '../lib/row-binary.ts'
 import type { Instant } from '../lib/time.ts'
 import type { Batch, CostRow, EventRow, Metadata } from './batch.ts'
+import type { Cardinality, CardinalityReason } from './cardinality.ts'
 import { ExemplarRows, exemplarLabelsFit } from './exemplar.ts'
 import { type Labels, labelOf, metricName } from './labels.ts'
 import { encodeHistogram, fitted, type NativeHistogram, wrongWith } from './native-histogram.ts'
@@ -18,6 +19,10 @@ export interface AdmissionLimits {
   readonly labelValueLength: number
   /** What Airboss says of itself: it may use the room that is kept beyond the limit of series. */
   readonly own?: boolean
+  /** Counts active series; without it only their whole number is limited. */
+  readonly cardinality?: Cardinality
+  /** What stands for the source of series that have no job. */
+  readonly protocol?: string
 }
 
 /** Accepted by default: one hour back, ten minutes ahead, 64 labels of 1 KiB names and 4 KiB values. */
@@ -36,6 +41,7 @@ export type RejectReason =
   | 'too_old'
   | 'too_far_ahead'
   | 'series_limit'
+  | CardinalityReason
   | 'label_limit'
   | 'bad_labels'
   | 'bad_sample'
@@ -104,8 +110,24 @@ export class BatchBuilder {
       this.lastExample = why[1]
       return -1
     }
-    const ref = this.#table.intern(labels, this.#limits.own)
-    if (ref < 0) {
+    const { cardinality, own } = this.#limits
+    const known = this.#table.find(labels)
+    if (known !== undefined && (cardinality === undefined || cardinality.isActive(known))) return known
+    return this.#newcomer(labels, cardinality, own ?? false)
+  }
+
+  /** A series that is new, or comes back after it was gone. */
+  #newcomer(labels: Labels, cardinality: Cardinality | undefined, own: boolean): SeriesRef {
+    const { protocol = 'unknown' } = this.#limits
+    const refused = own ? null : cardinality?.refusal(labels, protocol)
+    if (refused) {
+      this.lastReason = refused[0]
+      this.lastExample = refused[1]
+      return -1
+    }
+    const ref = this.#table.intern(labels, own)
+    if (ref >= 0) cardinality?.expect(ref, protocol)
+    else {
       this.lastReason = 'series_limit'
       this.lastExample = `the limit of series is reached (${this.#table.size}); raise storage.max_series or send fewer label values`
     }

@@ -1,6 +1,7 @@
 // What the operations API asks of the rooms: only what it shows and does, as plain data.
 import type { Duration, Instant } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
+import type { CardinalityView } from '../../model/cardinality.ts'
 import type { Action, Decision } from '../../model/decision.ts'
 import type { Deployment } from '../../model/deployment.ts'
 import type { Authorizer } from '../../model/ports/authorizer.ts'
@@ -156,6 +157,8 @@ export interface OpsDoors {
   readonly decisions: DecisionsDoor
   readonly ledger: LedgerDoor
   readonly status: () => Status
+  /** The largest metrics and sources by active series, at most so many of each. */
+  readonly cardinality: (most: number) => CardinalityView
   /** Puts the configuration on disk in force; throws `bad_data` and changes nothing when it is wrong. */
   readonly reload: (by: Actor, why: string) => Promise<void>
   readonly version: string

@@ -5,6 +5,7 @@ import type { InFlight } from '../../lib/in-flight.ts'
 import type { Duration, Instant } from '../../lib/time.ts'
 import type { Metadata } from '../../model/batch.ts'
 import type { Labels } from '../../model/labels.ts'
+import type { ExemplarReader } from '../../model/ports/exemplars.ts'
 import type { HttpHandler } from '../../model/ports/http-handler.ts'
 import type { Querier } from '../../model/ports/querier.ts'
 import type { SeriesIndex } from '../../model/ports/series-index.ts'
@@ -16,13 +17,14 @@ export interface PrometheusDoors {
   readonly clock: Clock
   readonly querier: Querier
   readonly index: SeriesIndex
+  readonly exemplars: ExemplarReader
   readonly labelsOf: (ref: SeriesRef) => Labels
   readonly metadata: () => readonly Metadata[]
   readonly ruleGroups: () => readonly RuleGroupState[]
   readonly targets: () => readonly TargetView[]
   readonly droppedTargets: () => DroppedTargetsView
   readonly remoteWrite: HttpHandler
-  readonly otlpMetrics: HttpHandler
+  readonly otlp: HttpHandler
   /** Room for request bodies, finished or not. */
   readonly bodies: InFlight
   readonly version: string
