@@ -313,19 +313,27 @@ export const tlsOf = (tls: TlsKeys): TlsOptions =>
     maxVersion: tls.max_version && tlsVersions[tls.max_version],
   }) as TlsOptions
 
+type Proxied = ProxyKeys & { readonly environment: ProxyOptions }
+
+export const hasProxy = ({
+  proxy_from_environment: fromEnvironment,
+  proxy_url: url,
+  environment,
+}: Proxied): boolean =>
+  fromEnvironment ? environment.http !== '' || environment.https !== '' : url !== undefined
+
 /** The proxy in force, undefined when there is none. */
-export const proxyOf = (
-  keys: ProxyKeys & { readonly environment: ProxyOptions },
-): ProxyOptions | undefined => {
+export const proxyOf = (keys: Proxied): ProxyOptions | undefined => {
+  if (!hasProxy(keys)) return undefined
   const sent = Object.entries(keys.proxy_connect_header ?? {})
   const headers = Object.fromEntries(
     sent.map(([name, values]) => [name, values.map((v) => v.reveal()).join(', ')]),
   )
   const more = sent.length > 0 ? { headers } : {}
   const { http, https, none } = keys.environment
-  if (keys.proxy_from_environment) return http || https ? { http, https, none, ...more } : undefined
-  if (keys.proxy_url === undefined) return undefined
-  return { http: keys.proxy_url, https: keys.proxy_url, none: keys.no_proxy ?? '', ...more }
+  if (keys.proxy_from_environment) return { http, https, none, ...more }
+  const url = keys.proxy_url ?? ''
+  return { http: url, https: url, none: keys.no_proxy ?? '', ...more }
 }
 
 /** Reads every file that the requests of a job and of its discovery need, once: throws `bad_data` naming the one that cannot be read. */
