@@ -1,12 +1,12 @@
 // Exemplars beside a real Prometheus: the same ones remote-written to both, and those it has scraped itself and sends on, asked of both.
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { allThere, freePort, type Peer, startPeer } from '../kit/debian.ts'
 import { type Product, startProduct } from '../kit/product.ts'
-import { tempDir } from '../kit/temp-dir.ts'
 import { until } from '../kit/until.ts'
 import { type SentSeries, writeBody } from '../kit/write-request.ts'
 
@@ -17,7 +17,8 @@ interface Answered {
 }
 
 describe.skipIf(!allThere('prometheus'))('exemplars', () => {
-  const dir = tempDir()
+  const dir = mkdtempSync(join(tmpdir(), 'airboss-exemplars-'))
+  const home = join(dir, 'product')
   const now = Math.floor(Date.now() / 1000) * 1000
   let product: Product
   let prometheus: Peer
@@ -37,7 +38,9 @@ took_seconds_sum 7.05
   )
 
   beforeAll(async () => {
+    mkdirSync(home)
     product = await startProduct({
+      dir: home,
       files: { 'airboss.yaml': 'host: { enabled: false }\nrule_files: []\n' },
     })
     await new Promise<void>((done) => target.listen(0, '127.0.0.1', done))
@@ -64,6 +67,7 @@ scrape_configs: [{ job_name: air, static_configs: [{ targets: ['127.0.0.1:${(tar
     target.close()
     await prometheus?.stop()
     await product?.dispose()
+    rmSync(dir, { recursive: true, force: true })
   })
 
   const ask = async (url: string, params: Record<string, string>, method = 'GET'): Promise<Answered> => {
@@ -161,9 +165,8 @@ scrape_configs: [{ job_name: air, static_configs: [{ targets: ['127.0.0.1:${(tar
       40_000,
     )
     expect(await product.stop()).toBe(0)
-    const { dir: old } = product
     product = await startProduct({
-      dir: old,
+      dir: home,
       files: {
         'airboss.yaml': 'host: { enabled: false }\nrule_files: []\nstorage: { exemplars: { max: 1 } }\n',
       },
