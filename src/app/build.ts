@@ -21,6 +21,7 @@ import { createQuerier } from '../query/querier.ts'
 import { createEvents } from '../receive/events/receiver.ts'
 import { DeltaState } from '../receive/otlp/delta.ts'
 import { SpanMetrics, wantedBySpanMetrics } from '../receive/span-metrics/span-metrics.ts'
+import { StatsdState } from '../receive/statsd/state.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
@@ -33,6 +34,7 @@ import { createTracing } from './tracing.ts'
 import { wireAccess } from './wire-access.ts'
 import { wireAct } from './wire-act.ts'
 import { wireKeep } from './wire-keep.ts'
+import { wireKubernetes } from './wire-kubernetes.ts'
 import { wireReceive } from './wire-receive.ts'
 import { type Addresses, wireShow } from './wire-show.ts'
 import { wireTell } from './wire-tell.ts'
@@ -191,7 +193,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const delta = new DeltaState({ table })
   const newSpans = makeNewSpans(context)
   const spanMetrics = makeSpanMetrics(context, newSpans, kept)
-  const keep = wireKeep(context, newSpans, [pricer, events, delta, ...spanMetrics])
+  const statsdState = new StatsdState(table)
+  const keep = wireKeep(context, newSpans, [pricer, events, delta, statsdState, ...spanMetrics])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -203,14 +206,14 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const parts = { querier, sink, ledger }
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
-  const act = wireAct(context, { ...parts, alerts: tell.alertSink })
+  const kubernetes = wireKubernetes(settings)
+  const act = wireAct(context, { ...parts, alerts: tell.alertSink, kubernetes })
+  const into = { sink: pricer, prices, delta, statsdState, events, alerts: tell.alerts, newSpans }
   const receive = wireReceive(context, {
-    sink: pricer,
-    prices,
-    delta,
-    newSpans,
+    ...into,
     wanted: wantedOfSpans(context),
     authenticate: access.grpc,
+    kubernetes,
   })
 
   // show
@@ -221,6 +224,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const services: Service[] = [ledger, keep, pricer, events, ...spanMetrics, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
+    await kubernetes?.close()
     await tracing.drain()
     life.abort(new Error('stopping'))
     lock.release()

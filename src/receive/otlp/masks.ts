@@ -73,7 +73,7 @@ const builtIns = {
   iban: {
     pattern: `\\b[A-Za-z]{2}\\d{2}(?:[ -]?[A-Za-z0-9]){11,30}\\b`,
     may: /[A-Za-z]{2}\d{2}/,
-    accept: iban,
+    accept: longest(iban),
   },
   ipv4: { pattern: `\\b\\d{1,3}(?:\\.\\d{1,3}){3}\\b`, may: /\d\.\d/, accept: whole(octets) },
   ipv6: {
