@@ -104,6 +104,7 @@ export const wireConsole = (
     targets: () => receive.scraper.targets(),
     keep: () => keepView(context, keep),
     cardinality: (most) => context.cardinality.view(most),
+    traces: keep.store.traces,
     history: (most) => ledger.history({ limit: most }),
   }
 }

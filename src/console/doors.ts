@@ -10,6 +10,7 @@ import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { OnCall } from '../model/ports/on-call.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesIndex } from '../model/ports/series-index.ts'
+import type { TraceReader } from '../model/ports/trace-reader.ts'
 import type { RuleGroupState } from '../model/rule-group.ts'
 import type {
   ActionsView,
@@ -52,5 +53,6 @@ export interface ConsoleDoors {
   readonly keep: () => KeepView
   /** The largest metrics and sources by active series, at most so many of each. */
   readonly cardinality: (most: number) => CardinalityView
+  readonly traces: TraceReader
   readonly history: (most: number) => readonly LedgerVersion[]
 }

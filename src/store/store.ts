@@ -11,6 +11,7 @@ import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { SeriesIndex, TimeSpan } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
+import type { TraceReader } from '../model/ports/trace-reader.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { Connection, readError, writeError } from './connection.ts'
 import { readExemplars } from './exemplar-rows.ts'
@@ -18,6 +19,7 @@ import { migrate } from './migrate.ts'
 import { millisOf, NativeReader, trailingError } from './native.ts'
 import { createReader } from './reader.ts'
 import type { Retention, Target } from './schema.ts'
+import { createTraceReader } from './trace-reader.ts'
 import { createWriter, type StoreWriter } from './writer.ts'
 
 export interface StoreDeps {
@@ -81,6 +83,7 @@ export interface Store {
   loadMetadata(signal: AbortSignal): Promise<Metadata[]>
   readonly writer: StoreWriter
   readonly reader: SeriesReader
+  readonly traces: TraceReader
   copyLedger(versions: readonly LedgerVersion[], signal: AbortSignal): Promise<void>
   /** The last ledger sequence that was copied; 0 when none was. */
   ledgerCopiedTo(signal: AbortSignal): Promise<number>
@@ -126,6 +129,7 @@ const between = (column: string): string =>
 class ClickHouseStore implements Store {
   readonly writer: StoreWriter
   readonly reader: SeriesReader
+  readonly traces: TraceReader
   readonly #deps: StoreDeps
   readonly #connection: Connection
 
@@ -146,6 +150,7 @@ class ClickHouseStore implements Store {
       metrics: deps.metrics,
       clustered: deps.cluster !== undefined,
     })
+    this.traces = createTraceReader(this.#connection)
     this.reader = createReader({
       connection: this.#connection,
       table: deps.table,

@@ -12,6 +12,7 @@ import { documentOthers } from './documented.ts'
 import type { OpsDoors } from './doors.ts'
 import { watchRoutes } from './rollouts.ts'
 import { systemRoutes } from './system.ts'
+import { traceRoutes } from './traces.ts'
 import { base, issuesText, type OpsApp } from './wire.ts'
 
 const maxBody = 1 << 20
@@ -66,6 +67,7 @@ export const createOpsApi = (doors: OpsDoors & { readonly log: Logger }): OpsApp
   watchRoutes(app, doors)
   decisionRoutes(app, doors)
   actionRoutes(app, doors)
+  traceRoutes(app, doors)
   systemRoutes(app, doors)
   cardinalityRoutes(app, doors)
   documentOthers(app)

@@ -4,7 +4,7 @@ import { asAppError } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
 import { count } from '../format.ts'
 import type { Page, PageContext } from '../pages.ts'
-import { broken, empty, type Html, head, panel, state } from '../parts.ts'
+import { broken, empty, type Html, head, link, panel, state } from '../parts.ts'
 import { type Answered, answer, type Question, readQuestion } from '../question.ts'
 import { explainPanel, notesPanel, plotPanel, tablePanel } from './explore-answer.ts'
 
@@ -143,7 +143,7 @@ const result = (context: PageContext, q: Question, a: Answered): Html => {
 }
 
 const body = async (context: PageContext): Promise<Html> => {
-  const title = head('Explore')
+  const title = head('Explore', '', link('/traces', 'Traces'))
   let q = asked
   try {
     q = readQuestion(context.query)
