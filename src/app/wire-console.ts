@@ -105,6 +105,7 @@ export const wireConsole = (
     keep: () => keepView(context, keep),
     cardinality: (most) => context.cardinality.view(most),
     traces: keep.store.traces,
+    exemplars: keep.exemplars,
     history: (most) => ledger.history({ limit: most }),
   }
 }
