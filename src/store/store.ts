@@ -9,6 +9,7 @@ import type { CostRow, EventRow, Metadata, MetricType } from '../model/batch.ts'
 import type { Exemplar } from '../model/exemplar.ts'
 import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
+import type { MoneyReader } from '../model/ports/money-reader.ts'
 import type { SeriesIndex, TimeSpan } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { TraceReader } from '../model/ports/trace-reader.ts'
@@ -16,6 +17,7 @@ import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { Connection, readError, writeError } from './connection.ts'
 import { readExemplars } from './exemplar-rows.ts'
 import { migrate } from './migrate.ts'
+import { createMoneyReader } from './money-reader.ts'
 import { millisOf, NativeReader, trailingError } from './native.ts'
 import { createReader } from './reader.ts'
 import type { Retention, Target } from './schema.ts'
@@ -84,6 +86,7 @@ export interface Store {
   readonly writer: StoreWriter
   readonly reader: SeriesReader
   readonly traces: TraceReader
+  readonly money: MoneyReader
   copyLedger(versions: readonly LedgerVersion[], signal: AbortSignal): Promise<void>
   /** The last ledger sequence that was copied; 0 when none was. */
   ledgerCopiedTo(signal: AbortSignal): Promise<number>
@@ -130,6 +133,7 @@ class ClickHouseStore implements Store {
   readonly writer: StoreWriter
   readonly reader: SeriesReader
   readonly traces: TraceReader
+  readonly money: MoneyReader
   readonly #deps: StoreDeps
   readonly #connection: Connection
 
@@ -143,6 +147,7 @@ class ClickHouseStore implements Store {
       database: deps.database,
       clock: deps.clock,
     })
+    this.money = createMoneyReader(this.#connection)
     this.writer = createWriter({
       connection: this.#connection,
       table: deps.table,
