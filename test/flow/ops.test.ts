@@ -268,10 +268,13 @@ it('describes every route of its own in OpenAPI 3.1', async () => {
       "/events",
       "/ledger",
       "/ledger/verify",
+      "/logs",
       "/reload",
       "/rollouts",
       "/rollouts/{agent}/{version}/restart",
       "/status",
+      "/traces",
+      "/traces/{traceId}",
     ]
   `)
   for (const path of Object.values(body.paths) as Record<string, { responses: object; summary: string }>[])

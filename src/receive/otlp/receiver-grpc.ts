@@ -82,16 +82,8 @@ export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): strin
     }
   }
 
-  const traced = (what: Signal, call: ServerUnaryCall<Buffer, Buffer>): Promise<Buffer> => {
-    if (what === 'traces') return take(what, call)
-    const [, service = '', method = ''] = call.getPath().split('/')
-    const about = { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': method }
-    const under = tracer.continued(headersOf(call)['traceparent'])
-    return tracer.span(`${service}/${method}`, about, () => take(what, call), under)
-  }
-
   const answer = (what: Signal, call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
-    void traced(what, call).then(
+    void traced(tracer, what, call, () => take(what, call)).then(
       (bytes) => {
         count.answered(status.OK)
         done(null, bytes)
@@ -139,6 +131,19 @@ export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): strin
       await shutDown(ending, clock)
     },
   }
+}
+
+/** A span around a call but where it brings spans itself. */
+const traced = <T>(
+  tracer: Tracer,
+  what: Signal,
+  call: ServerUnaryCall<Buffer, Buffer>,
+  run: () => Promise<T>,
+): Promise<T> => {
+  if (what === 'traces') return run()
+  const [, service = '', method = ''] = call.getPath().split('/')
+  const about = { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': method }
+  return tracer.span(`${service}/${method}`, about, run, tracer.continued(headersOf(call)['traceparent']))
 }
 
 /** Lets calls under way end; after three seconds cuts them off. */
