@@ -103,8 +103,9 @@ export const wireConsole = (
     budgets: () => act.budgets.list().map((b) => ({ ...b, period: b.period.label })),
     targets: () => receive.scraper.targets(),
     keep: () => keepView(context, keep),
-    traces: keep.store.traces,
     cardinality: (most) => context.cardinality.view(most),
+    traces: keep.store.traces,
+    exemplars: keep.exemplars,
     history: (most) => ledger.history({ limit: most }),
   }
 }

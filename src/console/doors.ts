@@ -6,6 +6,7 @@ import type { Actor } from '../model/actor.ts'
 import type { Metadata } from '../model/batch.ts'
 import type { CardinalityView } from '../model/cardinality.ts'
 import type { AlertManager } from '../model/ports/alert-manager.ts'
+import type { ExemplarReader } from '../model/ports/exemplars.ts'
 import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { OnCall } from '../model/ports/on-call.ts'
 import type { Querier } from '../model/ports/querier.ts'
@@ -51,8 +52,9 @@ export interface ConsoleDoors {
   readonly budgets: () => readonly BudgetView[]
   readonly targets: () => readonly TargetView[]
   readonly keep: () => KeepView
-  readonly traces: TraceReader
   /** The largest metrics and sources by active series, at most so many of each. */
   readonly cardinality: (most: number) => CardinalityView
+  readonly traces: TraceReader
+  readonly exemplars: ExemplarReader
   readonly history: (most: number) => readonly LedgerVersion[]
 }

@@ -7,9 +7,8 @@ import { guarded } from '../guarded.ts'
 import type { PageContext } from '../pages.ts'
 import { empty, type Html, panel, type State, spark, state, time } from '../parts.ts'
 
-const by = 'by (gen_ai_agent_name, gen_ai_agent_version)'
 const asked = {
-  rate: `sum ${by} (rate(gen_ai_invoke_agent_duration_seconds_count[5m])) or agent_version:gen_ai_client_operations:rate5m`,
+  rate: 'agent_version:gen_ai_invoke_agents:rate5m or agent_version:gen_ai_client_operations:rate5m',
   errors:
     'agent_version:gen_ai_invoke_agent_errors:ratio_rate5m or agent_version:gen_ai_client_operation_errors:ratio_rate5m',
   p95: 'agent_version:gen_ai_invoke_agent_duration_seconds:p95_5m or agent_version:gen_ai_client_operation_duration_seconds:p95_5m',
