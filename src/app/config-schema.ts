@@ -9,6 +9,7 @@ import { budgetsSchema } from '../money/budget-config.ts'
 import { pricesConfigSchema } from '../money/prices.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
+import { containersConfigSchema } from '../receive/containers/receiver.ts'
 import { eventsConfigSchema } from '../receive/events/receiver.ts'
 import { hostConfigSchema } from '../receive/host/receiver.ts'
 import { kubernetesSchema } from '../receive/kubernetes/config.ts'
@@ -105,6 +106,7 @@ export const configSchema = (env: Environment) =>
     storage: storageSchema(env),
     query: queryConfig.prefault({}),
     host: hostConfigSchema,
+    containers: containersConfigSchema,
     /** A cluster to watch and to act in; `{}` is the one Airboss runs in. */
     kubernetes: kubernetesSchema(env).optional(),
     otlp: otlpSchema.prefault({}),

@@ -9,6 +9,8 @@ import type { HttpHandler } from '../model/ports/http-handler.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import type { Prices } from '../money/prices.ts'
+import { createCgroupReader } from '../receive/containers/read-cgroups.ts'
+import { createContainerReceiver } from '../receive/containers/receiver.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
@@ -78,11 +80,18 @@ const globalOf = ({ global }: Config) => ({
 
 /** Those that look around by themselves: at this machine and its cluster. */
 const watchersOf = ({ settings, ...context }: Context, { sink, kubernetes }: Parts) => {
-  const { host, kubernetes: cluster } = settings.config
+  const { host, containers, kubernetes: cluster } = settings.config
   const { table, limits, clock, metrics } = context
   const common = { table, sink, limits, clock, log: context.log.child({ room: 'receive' }), metrics }
   return {
     host: host.enabled ? createHostReceiver({ ...common, interval: host.interval }) : null,
+    containers: containers.enabled
+      ? createContainerReceiver({
+          ...common,
+          config: containers,
+          reader: createCgroupReader(containers.root),
+        })
+      : null,
     kubernetes:
       kubernetes && cluster?.watch
         ? createKubernetesReceiver({ ...common, api: kubernetes.api, config: cluster })
@@ -107,7 +116,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     send: withOwn(context),
   })
   const { kubernetes, ...others } = watchersOf(context, parts)
-  const watchers = [others.host, kubernetes]
+  const watchers = [others.host, others.containers, kubernetes]
   const otlpGrpc = createOtlpGrpc({
     ingest,
     listen: config.listen.otlp_grpc,
