@@ -1,9 +1,10 @@
 // A story on Kubernetes: the cluster is watched, load rises and a Deployment is scaled, a canary breaks and is undone; each once, through conflicts.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { parseAllDocuments } from 'yaml'
 import { openLedger } from '../../src/ledger/ledger.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
@@ -25,7 +26,6 @@ autoscale:
   - agent: research
     max_replicas: 12
     interval: 1s
-    current: max(kube_deployment_spec_replicas{namespace="agents", deployment="research"})
     metrics: [{ query: 'sum(queue_depth)', target: { type: AverageValue, value: 10 } }]
     actuator: kubernetes
     workload: { namespace: agents, name: research }
@@ -73,6 +73,15 @@ const flown = async (): Promise<void> => {
   await ledger.drain()
 }
 
+/** The rights of the manifest that users apply, and no others. */
+const notAllowed = (): FakeKubernetes['forbid'] => {
+  const text = readFileSync(join(import.meta.dirname, '../../collector/airboss-kubernetes.yaml'), 'utf8')
+  const rules: { resources: string[]; verbs: string[] }[] = parseAllDocuments(text).flatMap(
+    (doc) => doc.toJS().rules ?? [],
+  )
+  return ({ resource, verb }) => !rules.some((r) => r.resources.includes(resource) && r.verbs.includes(verb))
+}
+
 const populate = (): void => {
   fake.put(nodeOf('node-1'))
   const research = fake.put(deploymentOf('research', '1.0.0', 3))
@@ -88,6 +97,7 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'airboss-kubernetes-'))
   fake = await startFakeKubernetes({ https: true })
   populate()
+  fake.forbid = notAllowed()
   // Somebody else writes in between, once before each change.
   const touched = new Set<string>()
   fake.fault = ({ verb, name, resource, query }) => {
