@@ -66,7 +66,7 @@ const checked =
   }
 
 /** Probes and collectors ask all the time; and spans about spans would never end. */
-const untraced = /^\/(-\/|metrics$|v1\/traces$)/
+const untraced = /^\/(-\/|metrics$|(api\/v1\/otlp\/)?v1\/traces\/?$)/
 
 /** Named by the route, never by the address: that may hold a token. */
 const traced =

@@ -4,6 +4,7 @@ import type { HttpSend } from '../lib/http.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Instant } from '../lib/time.ts'
 import type { AdmissionLimits } from '../model/batch-builder.ts'
+import type { Cardinality } from '../model/cardinality.ts'
 import type { MetadataTable } from '../model/metadata-table.ts'
 import type { SeriesTable } from '../model/series.ts'
 import type { Settings } from './config.ts'
@@ -17,6 +18,7 @@ export interface Context {
   readonly metrics: OwnMetrics
   readonly send: HttpSend
   readonly table: SeriesTable
+  readonly cardinality: Cardinality
   readonly metadata: MetadataTable
   readonly limits: AdmissionLimits
   readonly tracing: Tracing

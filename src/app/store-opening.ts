@@ -10,7 +10,7 @@ import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { Store } from '../store/store.ts'
 
 interface StoreOpeningDeps {
-  readonly store: Pick<Store, 'migrate' | 'loadSeries' | 'loadMetadata' | 'writer' | 'reader'>
+  readonly store: Pick<Store, 'migrate' | 'loadSeries' | 'loadMetadata' | 'writer' | 'reader' | 'exemplars'>
   readonly index: SeriesIndex & {
     readonly index: { add(ref: number, firstAt: number, lastAt: number): void }
   }
@@ -21,9 +21,10 @@ interface StoreOpeningDeps {
 }
 
 export interface StoreOpening {
-  /** The store's writer and reader; both refuse `unavailable` until it is open. */
+  /** The store's writer and reader; all refuse `unavailable` until it is open. */
   readonly writer: BatchWriter
   readonly reader: SeriesReader
+  readonly exemplars: Store['exemplars']
   /**
    * Tries until the store is open. Resolves true when that is so within `patience`, else false, and goes on trying. Throws `conflict` when the
    * store is not for this version.
@@ -92,6 +93,8 @@ export const createStoreOpening = (deps: StoreOpeningDeps): StoreOpening => {
         yield* store.reader.read(plan, signal)
       },
     },
+    exemplars: (query, each, signal) =>
+      open ? store.exemplars(query, each, signal) : Promise.reject(closed()),
     start: async (patience) => {
       const work = opened().then(() => true)
       const enough = new AbortController()

@@ -4,6 +4,7 @@ import type { HttpSend } from '../lib/http.ts'
 import type { Instant } from '../lib/time.ts'
 import { type Alert, fingerprint, type Notification } from '../model/alert.ts'
 import type { Batch } from '../model/batch.ts'
+import { countRows } from '../model/packed-rows.ts'
 import type { Actuator } from '../model/ports/actuator.ts'
 import type { AlertSink } from '../model/ports/alert-sink.ts'
 import type { Notifier } from '../model/ports/notifier.ts'
@@ -12,9 +13,17 @@ import type { Querier } from '../model/ports/querier.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import type { TracePlace, Tracer } from '../model/ports/tracer.ts'
 
+/** Spans that come outside of any trace may be our own: a span about them would be sent, come back, and so on without end. */
 export const tracedSink = (tracer: Tracer, sink: Sink<Batch>): Sink<Batch> => ({
-  push: (batch, signal) =>
-    tracer.span('log push', { 'airboss.samples': batch.ref.length }, () => sink.push(batch, signal)),
+  push: (batch, signal) => {
+    if (countRows(batch.spans) > 0 && tracer.here() === null) return sink.push(batch, signal)
+    const about = {
+      'airboss.samples': batch.ref.length,
+      'airboss.spans': countRows(batch.spans),
+      'airboss.log_records': countRows(batch.logs),
+    }
+    return tracer.span('log push', about, () => sink.push(batch, signal))
+  },
 })
 
 /** Expressions are cut: a span is no place for a page of text. */

@@ -103,6 +103,7 @@ export const wireConsole = (
     budgets: () => act.budgets.list().map((b) => ({ ...b, period: b.period.label })),
     targets: () => receive.scraper.targets(),
     keep: () => keepView(context, keep),
+    cardinality: (most) => context.cardinality.view(most),
     history: (most) => ledger.history({ limit: most }),
   }
 }

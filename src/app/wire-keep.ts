@@ -1,6 +1,7 @@
 // Keep: the write-ahead log, the head, the engine or server behind them, and the ledger's copy there.
 import { join } from 'node:path'
 import { createAdmission } from '../head/admission.ts'
+import { createExemplars, type Exemplars } from '../head/exemplars.ts'
 import { createHead, type Head } from '../head/head.ts'
 import { createWholeReader } from '../head/whole-reader.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
@@ -9,6 +10,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import { type Duration, duration, type Instant, second } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import type { MetadataTable } from '../model/metadata-table.ts'
+import type { NewSpans } from '../model/new-spans.ts'
 import type { Producer } from '../model/ports/producer.ts'
 import type { SeriesIndex } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
@@ -26,6 +28,7 @@ export interface Keep extends Service {
   readonly sink: Sink<Batch>
   readonly reader: SeriesReader
   readonly head: Head
+  readonly exemplars: Exemplars
   readonly store: Store
   /** Null where a ClickHouse server is used. */
   readonly engine: Engine | null
@@ -141,13 +144,15 @@ const startEngine = async (
 /** Opens the store if it answers, brings back what the log holds, and fills the head; then keeps the head trimmed. */
 const begin = async (
   context: Context,
-  { head, store, opening, log }: { head: Head; store: Store; opening: StoreOpening; log: WriteLog },
+  parts: { head: Head; exemplars: Exemplars; store: Store; opening: StoreOpening; log: WriteLog },
   patience: Duration,
 ): Promise<void> => {
   const { clock, stop } = context
+  const { head, store, opening, log } = parts
   const ready = await opening.start(patience)
   await log.start()
   head.coverFrom(log.heldFromAt())
+  parts.exemplars.coverFrom(log.heldFromAt())
   const refill = (): Promise<void> =>
     head.refill(store.reader, clock.timeout(refillWithin, stop)).catch((error: unknown) => {
       context.log.warn({ err: error }, 'recent data not refilled; queries read it from the store')
@@ -160,11 +165,13 @@ const begin = async (
 }
 
 /** Figures that the shipped rules compare: how full the log and the table of series are. */
-const gauges = ({ settings, clock, log: said, metrics, table, stop }: Context, log: WriteLog): void => {
+const gauges = (context: Context, log: WriteLog): void => {
+  const { settings, clock, log: said, metrics, table, cardinality, stop } = context
   const { storage } = settings.config
   const bytes = metrics.gauge('airboss_log_bytes', 'Bytes of the write-ahead log on disk.')
   const pending = metrics.gauge('airboss_log_pending_rows', 'Rows accepted and not yet in ClickHouse.')
   const series = metrics.gauge('airboss_series', 'Series known.')
+  const active = metrics.gauge('airboss_active_series', 'Series with samples in memory, or on their way.')
   metrics.gauge('airboss_log_max_bytes', 'Most bytes the write-ahead log may take.').set(storage.log.max_size)
   metrics.gauge('airboss_series_limit', 'Most series that are taken.').set(storage.max_series)
   let told = false
@@ -173,6 +180,7 @@ const gauges = ({ settings, clock, log: said, metrics, table, stop }: Context, l
     bytes.set(stats.bytes)
     pending.set(stats.pendingRows)
     series.set(table.size)
+    active.set(cardinality.active)
     if (table.size < storage.max_series || told) return
     told = true
     said.error(
@@ -216,27 +224,49 @@ const learning = (metadata: MetadataTable, sink: Sink<Batch>): Sink<Batch> => ({
   },
 })
 
-export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep => {
+const makeHead = ({ settings, table, clock, metrics, cardinality: active }: Context): Head => {
+  const { window, max_size: maxBytes } = settings.config.storage.head
+  return createHead({ table, window, maxBytes, clock, metrics, active })
+}
+
+const openingOf = (context: Context, store: Store, index: Head): StoreOpening => {
+  const { metadata, clock, log, stop } = context
+  return createStoreOpening({ store, index, metadata, clock, log, stop })
+}
+
+const makeExemplars = (
+  { settings, table, metrics }: Context,
+  index: Head,
+  opening: StoreOpening,
+): Exemplars =>
+  createExemplars({
+    most: settings.config.storage.exemplars.max,
+    table,
+    index,
+    store: opening.exemplars,
+    metrics,
+  })
+
+/** What the head has already goes no further. */
+const admitting = ({ metrics }: Context, head: Head, exemplars: Exemplars, log: WriteLog): Sink<Batch> => {
+  const admission = createAdmission({ known: head, sink: log, metrics })
+  return { push: (batch, signal) => admission.push(exemplars.admit(batch), signal) }
+}
+
+export const wireKeep = (whole: Context, newSpans: NewSpans, producers: readonly Producer[]): Keep => {
   const leaving = new AbortController()
   const context: Context = { ...whole, stop: AbortSignal.any([whole.stop, leaving.signal]) }
   const { settings, clock, metrics, table, metadata } = context
   const { storage } = settings.config
-  const head = createHead({
-    table,
-    window: storage.head.window,
-    maxBytes: storage.head.max_size,
-    clock,
-    metrics,
-  })
+  const head = makeHead(context)
   const { engine, store } = makeStore(context, head)
-  const opening = createStoreOpening({
-    store,
-    index: head,
-    metadata,
-    clock,
-    log: context.log,
-    stop: context.stop,
-  })
+  const opening = openingOf(context, store, head)
+  const exemplars = makeExemplars(context, head, opening)
+  const take = (batch: Batch): void => {
+    head.append(batch)
+    exemplars.append(batch)
+    newSpans.of(batch)
+  }
   let newestAt: Instant | null = null
   let storeError = ''
   const log = openLog({
@@ -250,18 +280,19 @@ export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep =
     metrics,
     accepted: (batch) => {
       newestAt = clock.now()
-      head.append(batch)
+      take(batch)
     },
     replayed: (batch) => {
       metadata.learn(batch.metadata)
-      head.append(batch)
+      take(batch)
     },
   })
-  const sink = learning(metadata, createAdmission({ known: head, sink: log, metrics }))
+  const sink = learning(metadata, admitting(context, head, exemplars, log))
 
   return {
     sink,
     head,
+    exemplars,
     store,
     engine,
     reader: createWholeReader({ head, store: opening.reader, pending: () => log.pending() }),
@@ -272,7 +303,11 @@ export const wireKeep = (whole: Context, producers: readonly Producer[]): Keep =
     copy: (ledger) => copyLedger(context, store, ledger),
     start: async () => {
       if (engine) await startEngine(context, engine, enginePatience)
-      await begin(context, { head, store, opening, log }, engine?.url() ? enginePatience : serverPatience)
+      await begin(
+        context,
+        { head, exemplars, store, opening, log },
+        engine?.url() ? enginePatience : serverPatience,
+      )
       storeError = await watchStore(context, store, (why) => {
         storeError = why
       })

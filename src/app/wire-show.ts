@@ -2,15 +2,17 @@
 import { createAlertmanagerApi } from '../api/alertmanager/alertmanager-api.ts'
 import { mount, plainError } from '../api/mount.ts'
 import { createOncallApi } from '../api/oncall/oncall-api.ts'
+import { focusImport } from '../api/ops/focus-import.ts'
 import { opsError } from '../api/ops/ops-api.ts'
 import { errorResponse } from '../api/prometheus/encode.ts'
 import { prometheusRoutes } from '../api/prometheus/routes.ts'
 import { type Authenticate, createHttpServer, splitAddress } from '../api/server.ts'
 import { consoleRoutes } from '../console/routes.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
-import type { AppError } from '../lib/errors.ts'
+import { AppError } from '../lib/errors.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
+import type { CostReports } from '../model/ports/cost-reports.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
 import { createReadOnlyFront } from '../store/readonly.ts'
@@ -18,7 +20,7 @@ import type { Context } from './context.ts'
 import { version } from './package-root.ts'
 import type { Reload } from './reload.ts'
 import { shownConfig } from './shown-config.ts'
-import type { Access } from './wire-access.ts'
+import { type Access, anonymous } from './wire-access.ts'
 import type { Act } from './wire-act.ts'
 import { wireConsole } from './wire-console.ts'
 import type { Keep } from './wire-keep.ts'
@@ -44,6 +46,7 @@ export interface ShowParts {
   readonly events: Events
   readonly access: Access
   readonly reload: Reload
+  readonly costs: CostReports
 }
 
 const isLoopback = (host: string): boolean => /^(localhost|127\.|::1$)/.test(host)
@@ -56,12 +59,14 @@ const prometheusDoors = (context: Context, { keep, querier, tell, receive, reloa
   clock: context.clock,
   querier,
   index: keep.head,
+  exemplars: keep.exemplars,
   labelsOf: (ref: number) => context.table.labels(ref),
   metadata: () => context.metadata.all(),
   ruleGroups: () => tell.rules.groups(),
   targets: () => receive.scraper.targets(),
+  droppedTargets: () => receive.scraper.dropped(),
   remoteWrite: receive.remoteWrite,
-  otlpMetrics: receive.otlpHttp,
+  otlp: receive.otlpHttp,
   bodies: receive.bodies,
   version,
   startedAt: context.startedAt,
@@ -78,6 +83,17 @@ const refuse = (error: AppError, path: string): Response => {
     return errorResponse(error)
   if (path.startsWith('/api/v2/')) return Response.json(error.message, { status: error.status })
   return plainError(error)
+}
+
+/** A hook without a secret of its own is called like the rest of the API. */
+const mayPost = ({ authorizer }: Access, actor: Actor): void => {
+  if (actor.id === anonymous.id)
+    throw new AppError(
+      'unauthorized',
+      'this hook has no secret of its own: send Authorization: Bearer <token>',
+    )
+  const why = authorizer.may(actor, 'write', 'samples')
+  if (why !== null) throw new AppError('forbidden', why)
 }
 
 /** The console's and the APIs' server. */
@@ -107,8 +123,24 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
       app.get('/metrics', async (c) =>
         c.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
       )
+      const { push } = receive.inlets
+      if (push) {
+        const methods = ['PUT', 'POST', 'DELETE']
+        app.on(methods, ['/metrics/job/*', '/metrics/job@base64/*'], mount(push, receive.bodies))
+        app.get('/api/v1/metrics', mount(push.listing, receive.bodies))
+        app.put('/api/v1/admin/wipe', mount(push.wipe, receive.bodies))
+      }
       app.post('/api/ops/v1/events', mount(events, receive.bodies, opsError))
       app.post('/api/ops/v1/costs', mount(receive.costs, receive.bodies, opsError))
+      app.post('/api/ops/v1/hooks/:name', async (c, next) => {
+        if (receive.inlets.hooks.needsAccess(c.req.param('name'))) mayPost(parts.access, c.get('actor'))
+        await next()
+      })
+      app.post('/api/ops/v1/hooks/:name', mount(receive.inlets.hooks, receive.bodies, opsError))
+      app.post(
+        '/api/ops/v1/costs/focus',
+        focusImport((body, form, signal) => receive.bills.take(body, form, signal), opsError),
+      )
       app.route('/', createOncallApi({ oncall: tell.oncall, log, actorOf }))
       app.route('/', wireOps(context, parts))
       app.route('/', createAlertmanagerApi({ alerts: tell.alerts, clock, log, actorOf, version }))

@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.ts'
 import type { Instant } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Metadata } from '../model/batch.ts'
+import type { CardinalityView } from '../model/cardinality.ts'
 import type { AlertManager } from '../model/ports/alert-manager.ts'
 import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { OnCall } from '../model/ports/on-call.ts'
@@ -49,5 +50,7 @@ export interface ConsoleDoors {
   readonly budgets: () => readonly BudgetView[]
   readonly targets: () => readonly TargetView[]
   readonly keep: () => KeepView
+  /** The largest metrics and sources by active series, at most so many of each. */
+  readonly cardinality: (most: number) => CardinalityView
   readonly history: (most: number) => readonly LedgerVersion[]
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { type Duration, type Instant, instant } from '../lib/time.ts'
 import { type Batch, wordsOf } from '../model/batch.ts'
+import type { ActiveSeries } from '../model/cardinality.ts'
 import type { SeriesColumns } from '../model/columns.ts'
 import type { Labels } from '../model/labels.ts'
 import type { Scan } from '../model/plan.ts'
@@ -21,6 +22,8 @@ export interface HeadOptions {
   readonly maxBytes: number
   readonly clock: Clock
   readonly metrics: Metrics
+  /** Told which series have samples here. */
+  readonly active?: ActiveSeries
 }
 
 interface HeadStats {
@@ -123,6 +126,14 @@ class MemoryHead implements Head {
   }
 
   #put(ref: number, at: number, low: number, high: number): Put {
+    const { active } = this.#o
+    if (!active || this.#store.limit[ref]! > 0) return this.#place(ref, at, low, high)
+    const put = this.#place(ref, at, low, high)
+    if (this.#store.limit[ref]! > 0) active.entered(ref)
+    return put
+  }
+
+  #place(ref: number, at: number, low: number, high: number): Put {
     let put = this.#store.put(ref, at, low, high, this.#floor)
     if (put !== 'full') return put
     this.#evict()
@@ -144,9 +155,17 @@ class MemoryHead implements Head {
       this.#floor =
         round === 15 ? this.#newestAt() : Math.max(this.#floor, from + Math.max((now - from) / 4, 1))
       let gone = 0
-      for (let ref = 0; ref < this.#store.length; ref++) gone += this.#store.trim(ref, this.#floor, true)
+      for (let ref = 0; ref < this.#store.length; ref++) gone += this.#trim(ref, true)
       this.#evicted.add(gone)
     }
+  }
+
+  #trim(ref: number, tight: boolean): number {
+    const { limit } = this.#store
+    if (limit[ref] === 0) return 0
+    const gone = this.#store.trim(ref, this.#floor, tight)
+    if (limit[ref] === 0) this.#o.active?.left(ref)
+    return gone
   }
 
   #newestAt(): number {
@@ -280,7 +299,8 @@ class MemoryHead implements Head {
 
   trim(now: Instant): void {
     this.#advance(now)
-    for (let ref = 0; ref < this.#store.length; ref++) this.#store.trim(ref, this.#floor, false)
+    for (let ref = 0; ref < this.#store.length; ref++) this.#trim(ref, false)
+    this.#o.active?.turned()
     const { bytes, series, samples } = this.stats()
     this.#gauges.bytes.set(bytes)
     this.#gauges.series.set(series)

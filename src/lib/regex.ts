@@ -45,3 +45,41 @@ export const anchored = (pattern: string): Matches => {
   cache.set(pattern, made)
   return made
 }
+
+/**
+ * Every match of `pattern` in a text replaced, in linear time. `accept` says how many characters from a match's beginning are meant, 0 to
+ * let it stand. Throws `bad_data` as `anchored` does.
+ */
+export const replacing = (
+  pattern: string,
+  replacement: string,
+  accept: (match: string) => number = (match) => match.length,
+): ((text: string) => string) => {
+  let compiled: RE2JS
+  try {
+    compiled = RE2JS.compile(pattern)
+  } catch (error) {
+    throw new AppError('bad_data', `regular expression ${JSON.stringify(pattern)}: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+  if (compiled.test(''))
+    throw new AppError('bad_data', `regular expression ${JSON.stringify(pattern)} matches the empty text`)
+  return (text) => {
+    const matcher = compiled.matcher(text)
+    let out = ''
+    let from = 0
+    let found = matcher.find()
+    while (found) {
+      const match = matcher.group(0) ?? ''
+      const start = matcher.start()
+      const meant = accept(match)
+      out += text.slice(from, start)
+      if (meant > 0) out += replacement
+      else out += match
+      from = start + (meant > 0 ? meant : match.length)
+      found = meant > 0 && meant < match.length ? matcher.find(from) : matcher.find()
+    }
+    return from === 0 ? text : out + text.slice(from)
+  }
+}

@@ -1,7 +1,12 @@
 // Collects decoded samples into columns, refuses what may not pass, and remembers why.
+import { RowWriter } from '../lib/row-binary.ts'
 import type { Instant } from '../lib/time.ts'
 import type { Batch, CostRow, EventRow, Metadata } from './batch.ts'
-import type { Labels } from './labels.ts'
+import type { Cardinality, CardinalityReason } from './cardinality.ts'
+import { ExemplarRows, exemplarLabelsFit } from './exemplar.ts'
+import { type Labels, labelOf, metricName } from './labels.ts'
+import { encodeHistogram, fitted, type NativeHistogram, wrongWith } from './native-histogram.ts'
+import type { SeriesRows } from './packed-rows.ts'
 import type { SeriesRef, SeriesTable } from './series.ts'
 
 export interface AdmissionLimits {
@@ -14,6 +19,10 @@ export interface AdmissionLimits {
   readonly labelValueLength: number
   /** What Airboss says of itself: it may use the room that is kept beyond the limit of series. */
   readonly own?: boolean
+  /** Counts active series; without it only their whole number is limited. */
+  readonly cardinality?: Cardinality
+  /** What stands for the source of series that have no job. */
+  readonly protocol?: string
 }
 
 /** Accepted by default: one hour back, ten minutes ahead, 64 labels of 1 KiB names and 4 KiB values. */
@@ -25,13 +34,18 @@ export const defaultAdmission: AdmissionLimits = {
   labelValueLength: 4096,
 }
 
+/** Most buckets of a native histogram; one with more loses resolution until it has no more, or is refused. */
+const mostBuckets = 10_000
+
 export type RejectReason =
   | 'too_old'
   | 'too_far_ahead'
   | 'series_limit'
+  | CardinalityReason
   | 'label_limit'
   | 'bad_labels'
   | 'bad_sample'
+  | 'bad_histogram'
   | 'unsupported'
 
 export interface Rejection {
@@ -51,9 +65,13 @@ export class BatchBuilder {
   #at: Float64Array
   #value: Float64Array
   #length = 0
+  #histograms: { refs: number[]; ats: number[]; ends: number[]; rows: RowWriter } | null = null
   readonly metadata: Metadata[] = []
   readonly events: EventRow[] = []
   readonly costs: CostRow[] = []
+  #exemplars: ExemplarRows | null = null
+  /** Exemplars that were too long, too old or ahead of time: they are left out and refuse nothing else. */
+  exemplarsDropped = 0
 
   constructor(table: SeriesTable, limits: AdmissionLimits, now: Instant, capacity = 1024) {
     this.#table = table
@@ -67,6 +85,13 @@ export class BatchBuilder {
 
   get length(): number {
     return this.#length
+  }
+  /** Whether there is nothing to be pushed. */
+  get empty(): boolean {
+    return (
+      this.#length + this.metadata.length + this.events.length + this.costs.length === 0 &&
+      this.#exemplars === null
+    )
   }
   get rejected(): number {
     let n = 0
@@ -85,8 +110,24 @@ export class BatchBuilder {
       this.lastExample = why[1]
       return -1
     }
-    const ref = this.#table.intern(labels, this.#limits.own)
-    if (ref < 0) {
+    const { cardinality, own } = this.#limits
+    const known = this.#table.find(labels)
+    if (known !== undefined && (cardinality === undefined || cardinality.isActive(known))) return known
+    return this.#newcomer(labels, cardinality, own ?? false)
+  }
+
+  /** A series that is new, or comes back after it was gone. */
+  #newcomer(labels: Labels, cardinality: Cardinality | undefined, own: boolean): SeriesRef {
+    const { protocol = 'unknown' } = this.#limits
+    const refused = own ? null : cardinality?.refusal(labels, protocol)
+    if (refused) {
+      this.lastReason = refused[0]
+      this.lastExample = refused[1]
+      return -1
+    }
+    const ref = this.#table.intern(labels, own)
+    if (ref >= 0) cardinality?.expect(ref, protocol)
+    else {
       this.lastReason = 'series_limit'
       this.lastExample = `the limit of series is reached (${this.#table.size}); raise storage.max_series or send fewer label values`
     }
@@ -129,6 +170,45 @@ export class BatchBuilder {
     const words = new Uint32Array(this.#value.buffer, (this.#length - 1) * 8, 2)
     words[0] = low
     words[1] = high
+    return true
+  }
+
+  /**
+   * Adds one native histogram; false when its time is outside the accepted age or it is none (`integers`: its counts came as integers, which
+   * must add up). One with too many buckets, or too fine a schema, is kept at a lower resolution.
+   */
+  histogram(ref: SeriesRef, at: number, h: NativeHistogram, integers = false): boolean {
+    if (!this.#timely(ref, at)) return false
+    const why = wrongWith(h, integers)
+    const kept = why ? null : fitted(h, mostBuckets)
+    if (!kept) {
+      const name = labelOf(this.#table.labels(ref), metricName)
+      this.reject(
+        'bad_histogram',
+        `native histogram ${name}: ${why ?? `more than ${mostBuckets} buckets, and no lower resolution to bring it to`}`,
+      )
+      return false
+    }
+    this.#histograms ??= { refs: [], ats: [], ends: [], rows: new RowWriter(4096) }
+    const { refs, ats, ends, rows } = this.#histograms
+    encodeHistogram(kept, rows)
+    refs.push(ref)
+    ats.push(at)
+    ends.push(rows.length)
+    return true
+  }
+
+  /**
+   * Adds an exemplar of a series, `labels` with `trace_id` and `span_id` among them; `at` in milliseconds. False when it is left out: its
+   * labels have more than 128 characters, or its time is outside the accepted age.
+   */
+  exemplar(ref: SeriesRef, at: number, value: number, labels: Labels): boolean {
+    if (!this.accepts(at) || !exemplarLabelsFit(labels)) {
+      this.exemplarsDropped++
+      return false
+    }
+    this.#exemplars ??= new ExemplarRows()
+    this.#exemplars.add(ref, at, value, labels)
     return true
   }
 
@@ -181,6 +261,17 @@ export class BatchBuilder {
     this.#value = value
   }
 
+  #histogramRows(): SeriesRows | undefined {
+    if (!this.#histograms) return undefined
+    const { refs, ats, ends, rows } = this.#histograms
+    return {
+      ref: Uint32Array.from(refs),
+      at: Float64Array.from(ats),
+      ends: Uint32Array.from(ends),
+      bytes: rows.bytes(),
+    }
+  }
+
   build(): Batch {
     const n = this.#length
     return {
@@ -190,6 +281,8 @@ export class BatchBuilder {
       metadata: this.metadata,
       events: this.events,
       costs: this.costs,
+      histograms: this.#histogramRows(),
+      ...(this.#exemplars ? { exemplars: this.#exemplars.build() } : {}),
     }
   }
 }

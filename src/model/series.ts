@@ -28,6 +28,11 @@ export class SeriesTable {
     return this.#labels.length
   }
 
+  /** The reference of a label set that is known. */
+  find(labels: Labels): SeriesRef | undefined {
+    return this.#byKey.get(labelsKey(labels))
+  }
+
   /** The reference of a label set, made on first sight; -1 when the limit of series is reached (for `own` ones, the reserve too). */
   intern(labels: Labels, own = false): SeriesRef {
     const key = labelsKey(labels)

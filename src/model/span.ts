@@ -3,8 +3,12 @@ import type { PackedRows } from './packed-rows.ts'
 
 export type SpanKind = 'unspecified' | 'internal' | 'server' | 'client' | 'producer' | 'consumer'
 export type SpanStatus = 'unset' | 'ok' | 'error'
-export type AttributeValue = string | number | boolean | readonly (string | number | boolean)[]
-export type Attributes = Readonly<Record<string, AttributeValue>>
+
+/**
+ * Values as the table keeps them, so that a span that was read back from its row is the one that was received: text plainly, numbers and
+ * booleans as their text (`12`, `0.25`, `true`), lists and maps as JSON (`["stop"]`), bytes as base64.
+ */
+export type Attributes = Readonly<Record<string, string>>
 
 /** What sent the span; one object for all spans of a resource in a request. */
 export interface SpanResource {
@@ -44,7 +48,7 @@ export interface Span {
   readonly events: readonly SpanEvent[]
 }
 
-/** Spans on their way to the store: rows of `otel_traces` in the table's column order, and the same spans as they are reckoned with. */
+/** Spans on their way to the store: rows of `otel_traces` (span-rows.ts), and the same spans as they are reckoned with. */
 export interface SpanRows extends PackedRows {
   /** One for each row, in order; not there once the batch came back from disk or waits for the store. */
   readonly read?: readonly Span[]

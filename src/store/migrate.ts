@@ -1,10 +1,14 @@
 // Brings the store's tables to the version this code needs, and their retention to what the configuration says.
 import { AppError } from '../lib/errors.ts'
 import type { Connection } from './connection.ts'
+import { otelLookups } from './otel-lookups.ts'
 import {
+  addCostColumns,
   alterTtl,
   createDatabase,
   createTable,
+  exemplars,
+  firstTables,
   type Retention,
   storedAs,
   type Target,
@@ -23,7 +27,22 @@ const migrations: readonly Migration[] = [
   {
     version: 1,
     name: 'the first tables',
-    statements: (target, retention) => tables.flatMap((table) => createTable(table, target, retention)),
+    statements: (target, retention) => firstTables.flatMap((table) => createTable(table, target, retention)),
+  },
+  {
+    version: 2,
+    name: 'exemplars',
+    statements: (target, retention) => createTable(exemplars, target, retention),
+  },
+  {
+    version: 4,
+    name: 'look-ups of traces and logs',
+    statements: otelLookups,
+  },
+  {
+    version: 5,
+    name: 'costs know their span',
+    statements: (target) => addCostColumns(target),
   },
 ]
 

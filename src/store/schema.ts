@@ -108,6 +108,14 @@ const events: Table = {
   shardBy: 'cityHash64(id)',
 }
 
+/** What costs learnt with the second version of the tables. */
+const costColumns2: Table['columns'] = [
+  ['trace_id', text],
+  ['span_id', text],
+  ['stated_usd', 'Float64 CODEC(ZSTD(1))'],
+  ['attributes', attributes],
+]
+
 const costs: Table = {
   name: 'costs',
   columns: [
@@ -123,6 +131,7 @@ const costs: Table = {
     ['quantity', 'Float64 CODEC(ZSTD(1))'],
     ['unit', word],
     ['price_version', word],
+    ...costColumns2,
   ],
   engine: 'ReplacingMergeTree',
   partitionBy: 'toYYYYMM(at)',
@@ -212,7 +221,40 @@ export const logs: Table = {
   shardBy: 'cityHash64(TraceId)',
 }
 
-const name = (text: string): string => `\`${text.replace(/[`\\]/g, (c) => `\\${c}`)}\``
+/** Single measurements with their traces; `id` is the series they stand for. Rows come as the id, the time, then as model/exemplar.ts packs them. */
+export const exemplars: Table = {
+  name: 'exemplars',
+  columns: [
+    ['id', 'UInt64 CODEC(ZSTD(1))'],
+    ['timestamp', millis],
+    ['value', 'Float64 CODEC(ZSTD(1))'],
+    ['trace_id', text],
+    ['span_id', text],
+    ['labels', attributes],
+  ],
+  engine: 'MergeTree',
+  partitionBy: 'toDate(timestamp)',
+  orderBy: '(id, timestamp)',
+  retention: { column: 'timestamp', kind: 'metrics' },
+  shardBy: 'id',
+}
+
+/** When each trace began and ended, so that one is found by its id without a look at every day; filled by a view (otel-lookups.ts). */
+export const traceTimes: Table = {
+  name: 'otel_traces_trace_id_ts',
+  columns: [
+    ['TraceId', text],
+    ['Start', 'DateTime CODEC(Delta(4), ZSTD(1))'],
+    ['End', 'DateTime CODEC(Delta(4), ZSTD(1))'],
+  ],
+  engine: 'MergeTree',
+  partitionBy: 'toDate(Start)',
+  orderBy: '(TraceId, Start)',
+  retention: { column: 'Start', kind: 'traces' },
+  shardBy: 'cityHash64(TraceId)',
+}
+
+export const name = (text: string): string => `\`${text.replace(/[`\\]/g, (c) => `\\${c}`)}\``
 
 /** The columns of a table whose rows come packed, in the order of their fields; what has a default is made by the table itself. */
 export const packedColumns = (table: Table): string =>
@@ -221,7 +263,9 @@ export const packedColumns = (table: Table): string =>
     .map(([column]) => name(column))
     .join(', ')
 
-export const tables: readonly Table[] = [series, samples, metadata, events, costs, ledger, traces, logs]
+/** What the first migration makes; later tables come with migrations of their own. */
+export const firstTables: readonly Table[] = [series, samples, metadata, events, costs, ledger, traces, logs]
+export const tables: readonly Table[] = [...firstTables, exemplars, traceTimes]
 
 const seconds = (length: Duration): number => Math.ceil(length / 1000)
 
@@ -229,7 +273,8 @@ const seconds = (length: Duration): number => Math.ceil(length / 1000)
 export const storedAs = (table: Table, target: Target): string =>
   target.cluster ? `${table.name}_local` : table.name
 
-const onCluster = (target: Target): string => (target.cluster ? ` ON CLUSTER ${name(target.cluster)}` : '')
+export const onCluster = (target: Target): string =>
+  target.cluster ? ` ON CLUSTER ${name(target.cluster)}` : ''
 
 const engineOf = (table: Table, target: Target): string =>
   target.cluster
@@ -268,6 +313,19 @@ export const createTable = (table: Table, target: Target, retention: Retention):
     `CREATE TABLE IF NOT EXISTS ${database}.${name(table.name)}${onCluster(target)} AS ${database}.${name(storedAs(table, target))}\n` +
       `ENGINE = Distributed(${name(target.cluster)}, ${database}, ${name(storedAs(table, target))}, ${table.shardBy})`,
   ]
+}
+
+/** Adds the columns that a table of an older version lacks, on its shares and on the whole. */
+export const addCostColumns = (target: Target): string[] => {
+  const adds = costColumns2
+    .map(([column, type]) => `ADD COLUMN IF NOT EXISTS ${name(column)} ${type}`)
+    .join(', ')
+  // A Distributed table takes no codecs.
+  const bare = adds.replace(/ CODEC\((?:[^()]|\([^()]*\))*\)/g, '')
+  const alter = (table: string, columns: string): string =>
+    `ALTER TABLE ${name(target.database)}.${name(table)}${onCluster(target)} ${columns}`
+  const stored = alter(storedAs(costs, target), adds)
+  return target.cluster ? [stored, alter(costs.name, bare)] : [stored]
 }
 
 export const alterTtl = (table: Table, target: Target, ttl: string): string =>

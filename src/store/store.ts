@@ -6,13 +6,17 @@ import type { Logger } from '../lib/log.ts'
 import { RowReader, RowWriter } from '../lib/row-binary.ts'
 import { duration, type Instant, instant } from '../lib/time.ts'
 import type { CostRow, EventRow, Metadata, MetricType } from '../model/batch.ts'
+import type { Exemplar } from '../model/exemplar.ts'
 import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
-import type { SeriesIndex } from '../model/ports/series-index.ts'
+import type { MoneyReader } from '../model/ports/money-reader.ts'
+import type { SeriesIndex, TimeSpan } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { Connection, readError, writeError } from './connection.ts'
+import { readExemplars } from './exemplar-rows.ts'
 import { migrate } from './migrate.ts'
+import { createMoneyReader } from './money-reader.ts'
 import { millisOf, NativeReader, trailingError } from './native.ts'
 import { createReader } from './reader.ts'
 import type { Retention, Target } from './schema.ts'
@@ -56,6 +60,12 @@ export interface CostQuery {
   readonly limit: number
 }
 
+export interface ExemplarQuery {
+  readonly refs: readonly SeriesRef[]
+  readonly span: TimeSpan
+  readonly limit: number
+}
+
 export interface StoreStats {
   readonly tables: readonly { readonly name: string; readonly rows: number; readonly bytes: number }[]
   readonly rows: number
@@ -73,6 +83,7 @@ export interface Store {
   loadMetadata(signal: AbortSignal): Promise<Metadata[]>
   readonly writer: StoreWriter
   readonly reader: SeriesReader
+  readonly money: MoneyReader
   copyLedger(versions: readonly LedgerVersion[], signal: AbortSignal): Promise<void>
   /** The last ledger sequence that was copied; 0 when none was. */
   ledgerCopiedTo(signal: AbortSignal): Promise<number>
@@ -81,6 +92,12 @@ export interface Store {
   costs(query: CostQuery, signal: AbortSignal): Promise<CostRow[]>
   /** Every sample at or after a time whose series is known, hour by hour, in time order within each series. */
   samplesSince(at: Instant, signal: AbortSignal): AsyncIterable<SampleColumns>
+  /** Up to `limit` of the newest exemplars of these series, `fromAt` and `toAt` both within, given to `each`. */
+  exemplars(
+    query: ExemplarQuery,
+    each: (ref: SeriesRef, exemplar: Exemplar) => void,
+    signal: AbortSignal,
+  ): Promise<void>
   stats(signal: AbortSignal): Promise<StoreStats>
   /** Rejects `unavailable` when the store does not answer within 3 s. */
   ping(signal: AbortSignal): Promise<void>
@@ -112,6 +129,7 @@ const between = (column: string): string =>
 class ClickHouseStore implements Store {
   readonly writer: StoreWriter
   readonly reader: SeriesReader
+  readonly money: MoneyReader
   readonly #deps: StoreDeps
   readonly #connection: Connection
 
@@ -125,6 +143,7 @@ class ClickHouseStore implements Store {
       database: deps.database,
       clock: deps.clock,
     })
+    this.money = createMoneyReader(this.#connection)
     this.writer = createWriter({
       connection: this.#connection,
       table: deps.table,
@@ -296,6 +315,14 @@ class ClickHouseStore implements Store {
         'unavailable',
         `ClickHouse: ${trailingError(reader.rest) ?? 'the answer ended early'}`,
       )
+  }
+
+  async exemplars(
+    query: ExemplarQuery,
+    each: (ref: SeriesRef, exemplar: Exemplar) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await mapped(signal, () => readExemplars(this.#connection, this.#deps.table, query, each, signal))
   }
 
   async stats(signal: AbortSignal): Promise<StoreStats> {

@@ -5,13 +5,13 @@ import { RowWriter } from '../lib/row-binary.ts'
 import { duration, hour } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import { type Labels, labelOf, metricName } from '../model/labels.ts'
-import { countRows, type PackedRows, sliceRows } from '../model/packed-rows.ts'
+import { countRows, type PackedRows, type SeriesRows, sliceRows } from '../model/packed-rows.ts'
 import type { BatchWriter } from '../model/ports/batch-writer.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, type Settings, writeError } from './connection.ts'
 import { encodeSlice, firstBadTime, insertRows, SeenSeries, slicesOf, wordsPerRow } from './sample-encoder.ts'
-import { logs, packedColumns, type Table, traces } from './schema.ts'
+import { exemplars, logs, packedColumns, type Table, traces } from './schema.ts'
 
 export interface WriterDeps {
   readonly connection: Connection
@@ -30,6 +30,11 @@ const seriesRows = 50_000
 const packedRows = 50_000
 const packedBytes = 32 << 20
 
+/** Packed rows may lie on many days, and what a view makes of them is deduplicated as they are. */
+const packedSettings: Settings = {
+  max_partitions_per_insert_block: 0,
+  deduplicate_blocks_in_dependent_materialized_views: 1,
+}
 const quorum: Settings = { insert_quorum: 'auto', distributed_foreground_insert: 1 }
 
 export interface StoreWriter extends BatchWriter {
@@ -81,6 +86,7 @@ class Writer implements StoreWriter {
       await this.#metadata(batch, token, signal)
       await this.#events(batch, token, signal)
       await this.#costs(batch, token, signal)
+      await this.#packed(exemplars, this.#withSeries(batch.exemplars), token, signal)
       await this.#packed(traces, batch.spans, token, signal)
       await this.#packed(logs, batch.logs, token, signal)
     } catch (error) {
@@ -97,9 +103,10 @@ class Writer implements StoreWriter {
     token: string | null,
     rows: number,
     signal: AbortSignal,
+    more: Settings = {},
   ): Promise<void> {
     const table = into.slice(0, into.indexOf(' '))
-    const cluster = this.#deps.clustered ? quorum : {}
+    const cluster = this.#deps.clustered ? { ...more, ...quorum } : more
     await this.#deps.connection.insert(`INSERT INTO ${into} FORMAT ${format}`, parts, {
       signal,
       within: insertWithin,
@@ -194,11 +201,40 @@ class Writer implements StoreWriter {
     for (const c of costs) {
       rows.int64(Math.round(c.at)).string(c.id).string(c.agent).string(c.version).string(c.model)
       rows.string(c.provider).string(c.service).string(c.owner)
-      rows.float64(c.usd).float64(c.quantity).string(c.unit).string(c.priceVersion).endRow()
+      rows.float64(c.usd).float64(c.quantity).string(c.unit).string(c.priceVersion)
+      rows
+        .string(c.traceId ?? '')
+        .string(c.spanId ?? '')
+        .float64(c.statedUsd ?? 0)
+      rows.map(Object.entries(c.attributes ?? {}).flat()).endRow()
     }
     const columns =
-      'costs (at, id, agent, version, model, provider, service, owner, usd, quantity, unit, price_version)'
+      'costs (at, id, agent, version, model, provider, service, owner, usd, quantity, unit, price_version, trace_id, span_id, stated_usd, attributes)'
     await this.#insert(columns, 'RowBinary', [rows.bytes()], token, costs.length, signal)
+  }
+
+  /** Rows of series as their table has them: the id and the time stand before each. */
+  #withSeries(rows: SeriesRows | undefined): PackedRows | undefined {
+    const n = countRows(rows)
+    if (!rows || n === 0) return undefined
+    const words = this.#deps.table.idWords
+    const bytes = Buffer.allocUnsafe(rows.bytes.length + n * 16)
+    const ends = new Uint32Array(n)
+    let from = 0
+    let to = 0
+    for (let i = 0; i < n; i++) {
+      const ref = rows.ref[i]!
+      const at = Math.round(rows.at[i]!)
+      to = bytes.writeUInt32LE(words[ref * 2]!, to)
+      to = bytes.writeUInt32LE(words[ref * 2 + 1]!, to)
+      to = bytes.writeUInt32LE(at >>> 0, to)
+      to = bytes.writeUInt32LE(Math.floor(at / 4294967296) >>> 0, to)
+      bytes.set(rows.bytes.subarray(from, rows.ends[i]!), to)
+      to += rows.ends[i]! - from
+      from = rows.ends[i]!
+      ends[i] = to
+    }
+    return { bytes, ends }
   }
 
   /** Rows that come as the table has them, in inserts of a bounded size. */
@@ -215,7 +251,15 @@ class Writer implements StoreWriter {
       let to = from + 1
       while (to < n && to - from < packedRows && rows!.ends[to]! - start <= packedBytes) to++
       const part = sliceRows(rows, from, to)!
-      await this.#insert(into, 'RowBinary', [part.bytes], `${token}-${from}`, to - from, signal)
+      await this.#insert(
+        into,
+        'RowBinary',
+        [part.bytes],
+        `${token}-${from}`,
+        to - from,
+        signal,
+        packedSettings,
+      )
       from = to
     }
   }

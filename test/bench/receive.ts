@@ -8,13 +8,12 @@ import { snappyDecode } from '../../src/lib/snappy.ts'
 import { BatchBuilder, defaultAdmission } from '../../src/model/batch-builder.ts'
 import { SeriesTable } from '../../src/model/series.ts'
 import { ByteCache } from '../../src/receive/byte-cache.ts'
-import { otlpSchema } from '../../src/receive/otlp/config.ts'
-import { DeltaState } from '../../src/receive/otlp/delta.ts'
-import { createOtlpIngest } from '../../src/receive/otlp/ingest.ts'
 import { createOtlpHttp } from '../../src/receive/otlp/receiver-http.ts'
 import { decodeWriteRequest } from '../../src/receive/remote-write/decode.ts'
 import { createRemoteWrite } from '../../src/receive/remote-write/receiver.ts'
 import { fakeMetrics } from '../kit/metrics.ts'
+import { otlpDoors } from '../kit/otlp-doors.ts'
+import { chatSpans, logRecords } from '../kit/otlp-items.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
 const concat = (...parts: Buffer[]): Buffer => Buffer.concat(parts)
@@ -212,15 +211,7 @@ for (const [what, type, body, samples] of [
   ['JSON 50 counters × 10', 'json', otlpJson(50, 10), 500],
 ] as const) {
   const table = new SeriesTable(1e6)
-  const config = otlpSchema.parse({})
-  const ingest = createOtlpIngest({
-    ...common,
-    table,
-    config,
-    delta: new DeltaState({ table }),
-    sink: nothing,
-  })
-  const handler = createOtlpHttp({ ingest, log: common.log })
+  const handler = createOtlpHttp({ ...otlpDoors({ ...common, table, sink: nothing }), log: common.log })
   const request = {
     method: 'POST',
     path: '/v1/metrics',
@@ -232,5 +223,28 @@ for (const [what, type, body, samples] of [
     const answer = await handler.handle(request, signal)
     const text = String(answer.body ?? '')
     if (answer.status !== 200 || (text !== '' && text !== '{}')) throw new Error(text)
+  })
+}
+
+const wantedAttributes = new Set([
+  'gen_ai.operation.name',
+  'gen_ai.request.model',
+  'gen_ai.usage.input_tokens',
+  'gen_ai.usage.output_tokens',
+  'gen_ai.agent.name',
+])
+const traces = chatSpans(500, 0, Date.now() - 2000)
+const logs = logRecords(500, 0, Date.now() - 2000)
+for (const [what, path, type, body] of [
+  ['traces protobuf 500 spans × 12 attributes', '/v1/traces', 'x-protobuf', traces],
+  ['logs protobuf 500 records', '/v1/logs', 'x-protobuf', logs],
+] as const) {
+  const wanted = (key: string): boolean => wantedAttributes.has(key)
+  const handler = createOtlpHttp({ ...otlpDoors({ ...common, sink: nothing, wanted }), log: common.log })
+  const headers = { 'content-type': `application/${type}` }
+  const request = { method: 'POST', path, query: new URLSearchParams(), headers, body }
+  await measure(`otlp ${what} (${body.length >> 10} KiB)`, 500, async () => {
+    const answer = await handler.handle(request, signal)
+    if (answer.status !== 200 || answer.body?.length) throw new Error(String(answer.body))
   })
 }

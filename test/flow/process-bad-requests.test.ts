@@ -100,7 +100,17 @@ const rows: readonly Row[] = [
     'statusJson',
     /application\/x-protobuf/,
   ],
-  ['OTLP: traces', 'otlpHttp', 'POST', '/v1/traces', json, '{}', 404, 'statusJson', /only metrics/],
+  [
+    'OTLP: profiles',
+    'otlpHttp',
+    'POST',
+    '/v1/profiles',
+    json,
+    '{}',
+    404,
+    'statusJson',
+    /received at \/v1\/metrics/,
+  ],
   ['OTLP: elsewhere', 'otlpHttp', 'POST', '/nowhere', json, '{}', 404, 'text', /nothing at/],
   [
     'OTLP on the main address',

@@ -18,23 +18,17 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import type { Batch } from '../../src/model/batch.ts'
-import { defaultAdmission } from '../../src/model/batch-builder.ts'
 import { printLabels } from '../../src/model/labels.ts'
 import { SeriesTable } from '../../src/model/series.ts'
-import { otlpSchema } from '../../src/receive/otlp/config.ts'
-import { DeltaState } from '../../src/receive/otlp/delta.ts'
-import { createOtlpIngest } from '../../src/receive/otlp/ingest.ts'
 import { createOtlpGrpc } from '../../src/receive/otlp/receiver-grpc.ts'
 import { createOtlpHttp } from '../../src/receive/otlp/receiver-http.ts'
-import { fakeMetrics } from '../kit/metrics.ts'
+import { otlpDoors } from '../kit/otlp-doors.ts'
 
 const table = new SeriesTable(10_000)
 let batches: Batch[] = []
 let failures: AppError[] = []
-const ingest = createOtlpIngest({
-  config: otlpSchema.parse({}),
+const doors = otlpDoors({
   table,
-  delta: new DeltaState({ table }),
   sink: {
     push: async (batch) => {
       const failure = failures.shift()
@@ -42,14 +36,10 @@ const ingest = createOtlpIngest({
       batches.push(batch)
     },
   },
-  limits: defaultAdmission,
-  clock: systemClock,
-  log: silentLogger(),
-  metrics: fakeMetrics(),
 })
-const handler = createOtlpHttp({ ingest, log: silentLogger() })
+const handler = createOtlpHttp({ ...doors, log: silentLogger() })
 const grpc = createOtlpGrpc({
-  ingest,
+  ...doors,
   listen: '127.0.0.1:0',
   authenticate: (headers) =>
     new Map(Object.entries(headers)).get('authorization') === 'Bearer wrong'
@@ -274,10 +264,9 @@ describe('gRPC codes', () => {
     expect((await call(Buffer.alloc(0), { token: 'wrong' })).error).toMatchObject({
       code: status.UNAUTHENTICATED,
     })
-    const traces = path.replaceAll('metrics', 'trace').replaceAll('Metrics', 'Trace')
-    expect((await call(Buffer.alloc(0), { path: traces })).error).toMatchObject({
+    const profiles = path.replaceAll('metrics', 'profiles').replaceAll('Metrics', 'Profiles')
+    expect((await call(Buffer.alloc(0), { path: profiles })).error).toMatchObject({
       code: status.UNIMPLEMENTED,
-      details: 'only metrics are received at this version',
     })
   })
 })

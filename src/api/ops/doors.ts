@@ -2,9 +2,11 @@
 import type { Duration, Instant } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
 import type { AgentPods } from '../../model/agent-pod.ts'
+import type { CardinalityView } from '../../model/cardinality.ts'
 import type { Action, Decision } from '../../model/decision.ts'
 import type { Deployment } from '../../model/deployment.ts'
 import type { Authorizer } from '../../model/ports/authorizer.ts'
+import type { CostReports } from '../../model/ports/cost-reports.ts'
 import type { LedgerVersion } from '../../model/ports/ledger.ts'
 import type { ScaleView } from '../../model/views.ts'
 
@@ -158,7 +160,11 @@ export interface OpsDoors {
   readonly budgets: () => readonly ShownBudget[]
   readonly decisions: DecisionsDoor
   readonly ledger: LedgerDoor
+  readonly costs: CostReports
+  readonly now: () => Instant
   readonly status: () => Status
+  /** The largest metrics and sources by active series, at most so many of each. */
+  readonly cardinality: (most: number) => CardinalityView
   /** Puts the configuration on disk in force; throws `bad_data` and changes nothing when it is wrong. */
   readonly reload: (by: Actor, why: string) => Promise<void>
   readonly version: string

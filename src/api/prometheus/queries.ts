@@ -1,11 +1,12 @@
 // Queries, label names and values, series, metadata: what Grafana's Prometheus data source and promtool ask.
 import type { Hono } from 'hono'
 import { AppError } from '../../lib/errors.ts'
+import type { SeriesExemplars } from '../../model/exemplar.ts'
 import { recordOf } from '../../model/labels.ts'
 import type { Matcher } from '../../model/matcher.ts'
 import type { Env } from '../mount.ts'
 import type { PrometheusDoors } from './doors.ts'
-import { answerResponse, dataResponse, errorResponse } from './encode.ts'
+import { answerResponse, dataResponse, errorResponse, floatText } from './encode.ts'
 import { labelSpanOf, limitOf, readParams, spanOf, timeOf, timeoutOf } from './params.ts'
 
 type Ask = (params: URLSearchParams, signal: AbortSignal, name: string) => Promise<Response> | Response
@@ -36,6 +37,15 @@ const routeOn =
 
 const truncated = (data: readonly unknown[]): Response =>
   Response.json({ status: 'success', data, warnings: ['results truncated due to limit'] })
+
+const exemplarsJson = ({ series, exemplars }: SeriesExemplars): object => ({
+  seriesLabels: recordOf(series),
+  exemplars: exemplars.map(({ labels, value, at }) => ({
+    labels: recordOf(labels),
+    value: floatText(value),
+    timestamp: at / 1000,
+  })),
+})
 
 const labelRoutes = (route: Route, { querier, index, labelsOf }: PrometheusDoors): void => {
   /** The matchers of every `match[]`, each one selector. */
@@ -82,9 +92,10 @@ export const queryRoutes = (app: Hono<Env>, doors: PrometheusDoors): void => {
   route('/api/v1/query_range', async (params, signal) =>
     answerResponse(await querier.range(needed(params, 'query'), spanOf(params), signal)),
   )
-  route('/api/v1/query_exemplars', (params) => {
-    querier.check(needed(params, 'query'))
-    return dataResponse([])
+  route('/api/v1/query_exemplars', async (params, signal) => {
+    const { selectors } = querier.check(needed(params, 'query'))
+    const { series, truncated: cut } = await doors.exemplars.read(selectors, labelSpanOf(params), signal)
+    return cut ? truncated(series.map(exemplarsJson)) : dataResponse(series.map(exemplarsJson))
   })
   route('/api/v1/format_query', (params) => dataResponse(querier.check(needed(params, 'query')).text))
   labelRoutes(route, doors)

@@ -11,7 +11,8 @@ export const prometheusRoutes = (app: Hono<Env>, doors: PrometheusDoors): void =
   queryRoutes(app, doors)
   statusRoutes(app, doors)
   app.post('/api/v1/write', mount(doors.remoteWrite, doors.bodies))
-  app.post('/api/v1/otlp/v1/metrics', mount(doors.otlpMetrics, doors.bodies))
+  for (const signal of ['metrics', 'traces', 'logs'])
+    app.post(`/api/v1/otlp/v1/${signal}`, mount(doors.otlp, doors.bodies))
   app.get('/api/v1/notifications', () => dataResponse([]))
   app.all('/api/v1/*', (c) => errorResponse(new AppError('not_found', `no such endpoint: ${c.req.path}`)))
 }

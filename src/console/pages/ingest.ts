@@ -1,5 +1,6 @@
 // Ingest: where data comes from, which targets answer, and what keeps it.
 import { html } from 'hono/html'
+import type { GroupView } from '../../model/cardinality.ts'
 import type { TargetView } from '../../model/views.ts'
 import { bytes, count, seconds, unknown } from '../format.ts'
 import type { Page, PageContext } from '../pages.ts'
@@ -47,6 +48,27 @@ const keepPanel = (c: PageContext): Html => {
   )
 }
 
+const largest = 10
+
+const groupRow = (g: GroupView): Html =>
+  html`<tr><th scope="row">${g.series >= g.limit ? state('crit', 'at its limit') : ''} <span class="mono">${g.name}</span>${g.widest ? html`<span class="note">most values in ${g.widest}</span>` : ''}${g.refused > 0 ? html`<span class="note">${count(g.refused)} new series refused</span>` : ''}</th><td class="r num">${count(g.series)}</td><td class="r num">${count(g.limit)}</td></tr>`
+
+const groupTable = (what: string, groups: readonly GroupView[]): Html =>
+  html`<table class="plain"><thead><tr><th scope="col">${what}</th><th scope="col" class="r">Active series</th><th scope="col" class="r">Limit</th></tr></thead><tbody>${groups.map(groupRow)}</tbody></table>`
+
+const cardinalityPanel = ({ doors }: PageContext): Html => {
+  const { series, metrics, sources } = doors.cardinality(largest)
+  const full = [...metrics, ...sources].filter((g) => g.series >= g.limit).length
+  return panel(
+    'cardinality',
+    'Largest metrics and sources',
+    series > 0
+      ? html`<div class="scroll" tabindex="0">${groupTable('Metric', metrics)}${groupTable('Source', sources)}</div>`
+      : empty('No series yet.', 'They are counted while their samples are in memory.'),
+    { aside: full > 0 ? `${full} at the limit` : `${count(series)} active series` },
+  )
+}
+
 export const ingestPage: Page = {
   key: 'ingest',
   path: '/ingest',
@@ -56,7 +78,8 @@ export const ingestPage: Page = {
     ['ingest', ingestPanel(c, true)],
     ['targets', targetsPanel(c)],
     ['kept', keepPanel(c)],
+    ['cardinality', cardinalityPanel(c)],
   ],
   layout: (piece) =>
-    html`${head('Ingest', 'Where data comes from, and what keeps it.')}<div class="grid"><div class="col">${piece('targets')}</div><div class="col">${piece('ingest')}${piece('kept')}</div></div>`,
+    html`${head('Ingest', 'Where data comes from, and what keeps it.')}<div class="grid"><div class="col">${piece('targets')}${piece('cardinality')}</div><div class="col">${piece('ingest')}${piece('kept')}</div></div>`,
 }

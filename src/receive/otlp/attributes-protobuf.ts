@@ -34,8 +34,8 @@ const keyValue = (r: WireReader, stop: number, depth: number): [string, AnyValue
   return key === null || value === undefined ? null : [key, value]
 }
 
-/** Undefined where a text is no UTF-8, or lists and maps are nested too deep. */
-const anyValue = (r: WireReader, stop: number, depth: number): AnyValue | undefined => {
+/** An AnyValue up to `stop`; undefined where a text is no UTF-8, or lists and maps are nested too deep. */
+export const anyValue = (r: WireReader, stop: number, depth: number): AnyValue | undefined => {
   let value: AnyValue | undefined = null
   while (r.at < stop) {
     const tag = r.tag()

@@ -1,5 +1,8 @@
 // The `otlp:` block of the configuration, in Prometheus's own keys.
 import { z } from 'zod'
+import { durationSchema } from '../../lib/config.ts'
+import { spanMetricsSchema } from '../span-metrics/config.ts'
+import { maskRuleSchema } from './masks.ts'
 import type { TranslationStrategy } from './names.ts'
 
 const strategies = [
@@ -8,6 +11,31 @@ const strategies = [
   'NoUTF8EscapingWithSuffixes',
   'NoTranslation',
 ] as const satisfies readonly TranslationStrategy[]
+
+/** What of a span or log record is kept at most; past a limit the rest is left out or cut, and counted. */
+const limitsSchema = z
+  .strictObject({
+    /** Of a resource, scope, span, event, link or log record each. */
+    attributes: z.int().min(1).max(10_000).default(256),
+    /** Bytes of one value, name or message. */
+    value_length: z.int().min(16).max(4_194_304).default(65_536),
+    /** Bytes of a log record's body. */
+    body_length: z.int().min(16).max(16_777_216).default(262_144),
+    /** Events and links of a span, each. */
+    events: z.int().min(0).max(10_000).default(256),
+  })
+  .prefault({})
+
+/** Prompts, completions, and what tools were given and gave back. */
+const contentSchema = z
+  .strictObject({
+    /** Kept for all, for none, or for the named agents and services (gen_ai.agent.name, service.name). */
+    keep: z.union([z.boolean(), z.array(z.string().min(1)).min(1)]).default(false),
+    mask: z.array(maskRuleSchema).default([]),
+    /** `content`: what is kept of it is masked; `everything`: every attribute and log body too. */
+    apply_to: z.enum(['content', 'everything']).default('content'),
+  })
+  .prefault({})
 
 export const otlpSchema = z
   .strictObject({
@@ -23,6 +51,17 @@ export const otlpSchema = z
     promote_scope_metadata: z.boolean().default(false),
     label_name_underscore_sanitization: z.boolean().default(true),
     label_name_preserve_multiple_underscores: z.boolean().default(true),
+    traces: z
+      .strictObject({
+        /** How long an accepted span is remembered, so that one sent again counts once. */
+        dedup_window: durationSchema.prefault('10m').refine((d) => d > 0, 'must be above 0'),
+        /** Most spans remembered; about 32 bytes each. */
+        dedup_spans: z.int().min(1000).max(50_000_000).default(2_000_000),
+        metrics: spanMetricsSchema,
+      })
+      .prefault({}),
+    limits: limitsSchema,
+    content: contentSchema,
   })
   .superRefine((otlp, ctx) => {
     if (otlp.promote_all_resource_attributes && otlp.promote_resource_attributes.length > 0) {

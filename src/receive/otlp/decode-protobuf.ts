@@ -2,11 +2,13 @@
 // Field numbers: github.com/open-telemetry/opentelemetry-proto, metrics/v1, common/v1, resource/v1.
 import { checkMessage, type Shape, WireReader } from '../../lib/protobuf.ts'
 import { readAttributes } from './attributes-protobuf.ts'
+import { readExemplar } from './exemplar-protobuf.ts'
 import type { MetricKind } from './names.ts'
 import type {
   Attributes,
   HistogramPoint,
   NumberPoint,
+  PointExemplar,
   PointSink,
   SummaryPoint,
   Temporality,
@@ -26,7 +28,8 @@ const anyValue: Record<number, Shape> = {}
 const keyValue: Shape = { 18: anyValue }
 // Lists and maps hold values again.
 Object.assign(anyValue, { 42: { 10: anyValue }, 50: { 10: keyValue } })
-const numbers: Shape = { 10: { 58: keyValue, 42: leaf } }
+const exemplar: Shape = { 58: keyValue }
+const numbers: Shape = { 10: { 58: keyValue, 42: exemplar } }
 const request: Shape = {
   10: {
     10: { 10: keyValue },
@@ -35,7 +38,7 @@ const request: Shape = {
       18: {
         42: numbers,
         58: numbers,
-        74: { 10: { 74: keyValue, 66: leaf, 50: 'words', 58: 'words' } },
+        74: { 10: { 74: keyValue, 66: exemplar, 50: 'words', 58: 'words' } },
         82: { 10: leaf },
         90: { 10: { 58: keyValue, 50: leaf } },
       },
@@ -221,7 +224,7 @@ class Walk {
     const r = this.#r
     const p = this.#point
     p.clear()
-    let exemplars = 0
+    const exemplars: PointExemplar[] = []
     while (r.at < stop) {
       const tag = r.tag()
       switch (tag) {
@@ -248,13 +251,15 @@ class Walk {
         case 64:
           p.stale = (r.uint32() & 1) === 1
           break
+        case 42:
+          exemplars.push(this.#exemplar(r.open(stop)))
+          break
         default:
-          if (tag === 42) exemplars++
           r.skip(tag, stop)
       }
     }
     r.close(stop)
-    if (exemplars > 0) sink.exemplars(exemplars)
+    if (exemplars.length > 0) sink.exemplars(exemplars)
     sink.number(this.#whole(58, stop))
   }
 
@@ -262,7 +267,7 @@ class Walk {
     const r = this.#r
     const p = this.#point
     p.clear()
-    let exemplars = 0
+    const exemplars: PointExemplar[] = []
     while (r.at < stop) {
       const tag = r.tag()
       if (tag === 74) this.#attribute(stop)
@@ -275,13 +280,11 @@ class Walk {
       else if (tag === 57) p.bounds.push(r.double())
       else if (tag === 80) p.stale = (r.uint32() & 1) === 1
       else if (tag === 17 || tag === 25 || tag === 33) this.#head(tag)
-      else {
-        if (tag === 66) exemplars++
-        r.skip(tag, stop)
-      }
+      else if (tag === 66) exemplars.push(this.#exemplar(r.open(stop)))
+      else r.skip(tag, stop)
     }
     r.close(stop)
-    if (exemplars > 0) sink.exemplars(exemplars)
+    if (exemplars.length > 0) sink.exemplars(exemplars)
     sink.histogram(this.#whole(74, stop))
   }
 
@@ -311,6 +314,10 @@ class Walk {
     }
     r.close(stop)
     sink.summary(this.#whole(58, stop))
+  }
+
+  #exemplar(stop: number): PointExemplar {
+    return readExemplar(this.#r, stop, millis, (...where) => this.#attributesIn(...where))
   }
 
   /** Start, time and count, which histograms and summaries share. */

@@ -36,7 +36,8 @@ message HistogramPoint { repeated KeyValue attributes = 9; fixed64 start_time_un
 message SummaryPoint { repeated KeyValue attributes = 7; fixed64 start_time_unix_nano = 2; fixed64 time_unix_nano = 3; fixed64 count = 4;
   double sum = 5; repeated Quantile quantile_values = 6; uint32 flags = 8; }
 message Quantile { double quantile = 1; double value = 2; }
-message Exemplar { repeated KeyValue filtered_attributes = 7; fixed64 time_unix_nano = 2; double as_double = 3; }
+message Exemplar { repeated KeyValue filtered_attributes = 7; fixed64 time_unix_nano = 2;
+  oneof value { double as_double = 3; sfixed64 as_int = 6; } bytes span_id = 4; bytes trace_id = 5; }
 message KeyValue { string key = 1; AnyValue value = 2; }
 message AnyValue { oneof value { string string_value = 1; bool bool_value = 2; int64 int_value = 3; double double_value = 4;
   ArrayValue array_value = 5; KeyValueList kvlist_value = 6; bytes bytes_value = 7; } }
@@ -78,10 +79,16 @@ const times = (r: Random): Made => ({
   ...(r.chance(0.1) ? { flags: 1 } : {}),
   attributes: attributes(r),
 })
+const exemplar = (r: Random): Made => ({
+  timeUnixNano: `${nowAt - r.below(1000)}000000`,
+  ...r.pick([{ asInt: '-7' }, { asDouble: 0.5 }]),
+  filteredAttributes: attributes(r),
+  ...(r.chance(0.8) ? { traceId: Buffer.from('0123456789abcdef'), spanId: Buffer.from('01234567') } : {}),
+})
 const numberPoint = (r: Random): Made => ({
   ...times(r),
   ...r.pick([{ asInt: '-7' }, { asInt: '9007199254740993' }, { asDouble: 0.5 }, { asDouble: Infinity }, {}]),
-  exemplars: many(r, 1, () => ({ asDouble: 1 })),
+  exemplars: many(r, 2, () => exemplar(r)),
 })
 const histogramPoint = (r: Random): Made => {
   const bounds = r.below(4)
@@ -91,6 +98,7 @@ const histogramPoint = (r: Random): Made => {
     ...(r.chance(0.8) ? { sum: r.below(100) / 8 } : {}),
     bucketCounts: Array.from({ length: bounds + 1 }, () => String(r.below(50))),
     explicitBounds: Array.from({ length: bounds }, (_, i) => i + 0.5),
+    exemplars: many(r, 2, () => exemplar(r)),
   }
 }
 const summaryPoint = (r: Random): Made => ({
@@ -145,10 +153,15 @@ const recorder = (): PointSink & { readonly told: unknown[] } => {
     summary: (p: SummaryPoint) =>
       void told.push(['summary', common(p), p.count, p.sum, [...p.quantiles], [...p.values]]),
     unread: (n) => void told.push(['unread', n]),
-    exemplars: (n) => void told.push(['exemplars', n]),
+    exemplars: (list) =>
+      void told.push(['exemplars', list.map((e) => [e.at, e.value, e.traceId, e.spanId, e.attributes()])]),
     endResource: () => void told.push(['end']),
   }
 }
+
+/** OTLP's JSON has ids in hexadecimal, where proto3's has base64. */
+const hexIds = (key: string, value: unknown): unknown =>
+  key === 'traceId' || key === 'spanId' ? Buffer.from(String(value), 'base64').toString('hex') : value
 
 const encode = (made: Made): Buffer => Buffer.from(Request.encode(Request.fromObject(made)).finish())
 
@@ -160,7 +173,7 @@ describe('protobuf and JSON say the same', () => {
       const json = Request.toObject(Request.decode(bytes), { longs: String, bytes: String, json: true })
       const [a, b] = [recorder(), recorder()]
       decodeProtobuf(bytes, a)
-      decodeJson(Buffer.from(JSON.stringify(json)), b)
+      decodeJson(Buffer.from(JSON.stringify(json, hexIds)), b)
       expect(a.told, `SEED=${r.seed} round ${round}`).toEqual(b.told)
     }
   })

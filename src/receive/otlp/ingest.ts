@@ -12,6 +12,7 @@ import type { OtlpConfig } from './config.ts'
 import { decodeJson } from './decode-json.ts'
 import { decodeProtobuf } from './decode-protobuf.ts'
 import type { DeltaState, DeltaTransaction } from './delta.ts'
+import type { Exported } from './exported.ts'
 import type { Encoding } from './status.ts'
 import { Translation, TranslationMemory } from './translate.ts'
 
@@ -25,13 +26,6 @@ interface OtlpIngestDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
-}
-
-interface Exported {
-  /** Points that were refused; the rest is on disk. */
-  readonly rejected: number
-  /** What was refused and why, with the first example of each; '' when nothing was. */
-  readonly message: string
 }
 
 export interface OtlpIngest {
@@ -74,7 +68,7 @@ export const createOtlpIngest = (deps: OtlpIngestDeps): OtlpIngest => {
       if (done === null)
         throw new AppError('internal', 'delta points were blocked while the transaction was held')
       const { builder, translation } = done
-      if (builder.length > 0 || builder.metadata.length > 0) {
+      if (!builder.empty) {
         const batch = builder.build()
         // A client that goes away must not leave it open whether the totals in the log are the state's.
         await sink.push(batch, held.tx === null ? signal : never)
@@ -82,7 +76,7 @@ export const createOtlpIngest = (deps: OtlpIngestDeps): OtlpIngest => {
       }
       kept = true
       count.samples(translation.samples)
-      if (translation.exemplarCount > 0) count.dropped('exemplars', translation.exemplarCount)
+      if (builder.exemplarsDropped > 0) count.dropped('exemplars', builder.exemplarsDropped)
       const { rejections } = builder
       count.rejections(rejections)
       if (rejections.length > 0) log.debug({ rejections }, 'otlp request partly refused')

@@ -100,6 +100,11 @@ export class LabelMaker {
     return labelsOf(Object.fromEntries(labels))
   }
 
+  /** The labels that an exemplar's attributes make; a string says why there are none. */
+  exemplar(attributes: readonly Attribute[]): Map<string, string> | string {
+    return this.#translate(attributes)
+  }
+
   /** All labels of a point but its metric's name; a string says why there are none. */
   point(
     attributes: readonly Attribute[],

@@ -69,6 +69,17 @@ export interface SummaryPoint extends Point {
   readonly values: readonly number[]
 }
 
+/** Valid only during the call it is passed to. */
+export interface PointExemplar {
+  /** Milliseconds. */
+  readonly at: number
+  readonly value: number
+  /** Lower-case hexadecimal; '' where there is none. */
+  readonly traceId: string
+  readonly spanId: string
+  attributes(): Attributes
+}
+
 export interface PointSink {
   resource(head: ResourceHead): void
   scope(head: ScopeHead): void
@@ -78,7 +89,8 @@ export interface PointSink {
   summary(point: SummaryPoint): void
   /** `count` points of the current metric that the decoder does not read. */
   unread(count: number): void
-  exemplars(count: number): void
+  /** The exemplars of the point that is told next. */
+  exemplars(list: readonly PointExemplar[]): void
   /** The current resource's data is over. */
   endResource(): void
 }

@@ -1,4 +1,4 @@
-// OTLP over gRPC: MetricsService/Export on raw bytes, decoded by the same code as HTTP.
+// OTLP over gRPC: the Export of MetricsService, TraceService and LogsService on raw bytes, decoded by the same code as HTTP.
 import {
   Metadata,
   type MethodDefinition,
@@ -16,11 +16,15 @@ import type { Logger } from '../../lib/log.ts'
 import { duration } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
 import type { Service } from '../../model/ports/service.ts'
+import type { Signal } from './exported.ts'
 import type { OtlpIngest } from './ingest.ts'
+import type { SignalIngest } from './signal-ingest.ts'
 import { exportResponse, rpcCodeOf, statusBytes } from './status.ts'
 
 interface OtlpGrpcDeps {
   readonly ingest: OtlpIngest
+  /** Traces and logs. */
+  readonly items: SignalIngest
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string
   /** Who calls, by the request's headers (lower case); null when nobody who may write: answered UNAUTHENTICATED. */
@@ -42,33 +46,41 @@ const method = (path: string): MethodDefinition<Buffer, Buffer> => ({
   responseSerialize: same,
   responseDeserialize: same,
 })
-const service = (signal: string): string =>
+const exportOf = (signal: string): string =>
   `/opentelemetry.proto.collector.${signal.toLowerCase()}.v1.${signal}Service/Export`
+const services: readonly (readonly [Signal, path: string])[] = [
+  ['metrics', exportOf('Metrics')],
+  ['traces', exportOf('Trace')],
+  ['logs', exportOf('Logs')],
+]
 
 /** Listens from `start` on; `drain` lets calls under way end, at most three seconds. */
 export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): string } => {
-  const { ingest, listen, authenticate, clock, log, maxBytes = 64 << 20 } = deps
+  const { ingest, items, listen, authenticate, clock, log, maxBytes = 64 << 20 } = deps
   const inFlight = deps.inFlight ?? createInFlight(maxBytes * 4)
   const count = ingest.counted('otlp_grpc')
   let server: Server | null = null
   let bound = ''
 
-  const take = async (call: ServerUnaryCall<Buffer, Buffer>): Promise<Buffer> => {
+  const take = async (what: Signal, call: ServerUnaryCall<Buffer, Buffer>): Promise<Buffer> => {
     if (authenticate(headersOf(call)) === null)
       throw new AppError('unauthorized', 'a bearer token that may write is needed: metadata authorization')
     const gone = new AbortController()
     call.on('cancelled', () => gone.abort(new AppError('canceled', 'the client went away')))
     const leave = inFlight.enter(call.request.length)
     try {
-      const { rejected, message } = await ingest.take(call.request, 'protobuf', count, gone.signal)
-      return exportResponse('protobuf', rejected, message)
+      const exported =
+        what === 'metrics'
+          ? await ingest.take(call.request, 'protobuf', count, gone.signal)
+          : await items.take(what, call.request, 'protobuf', 'otlp_grpc', gone.signal)
+      return exportResponse(what, 'protobuf', exported)
     } finally {
       leave()
     }
   }
 
-  const answer = (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
-    void take(call).then(
+  const answer = (what: Signal, call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
+    void take(what, call).then(
       (bytes) => {
         count.answered(status.OK)
         done(null, bytes)
@@ -82,16 +94,19 @@ export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): strin
       },
     )
   }
-  const refuse = (_: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void =>
-    done({ code: status.UNIMPLEMENTED, details: 'only metrics are received at this version' })
 
   return {
     address: () => bound,
     start: async () => {
       const made = new Server({ 'grpc.max_receive_message_length': maxBytes })
-      made.addService({ export: method(service('Metrics')) }, { export: answer })
-      for (const signal of ['Trace', 'Logs'])
-        made.addService({ export: method(service(signal)) }, { export: refuse })
+      for (const [what, path] of services)
+        made.addService(
+          { export: method(path) },
+          {
+            export: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) =>
+              answer(what, call, done),
+          },
+        )
       const port = await new Promise<number>((resolve, reject) => {
         made.bindAsync(listen, ServerCredentials.createInsecure(), (error, n) =>
           error

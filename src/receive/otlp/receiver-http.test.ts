@@ -1,19 +1,16 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../../../test/kit/clock.ts'
-import { fakeMetrics } from '../../../test/kit/metrics.ts'
+import { otlpDoors } from '../../../test/kit/otlp-doors.ts'
 import { AppError } from '../../lib/errors.ts'
 import { createInFlight } from '../../lib/in-flight.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { type Batch, isStaleAt, wordsOf } from '../../model/batch.ts'
-import { defaultAdmission } from '../../model/batch-builder.ts'
 import { printLabels } from '../../model/labels.ts'
 import type { HandlerRequest, HttpHandler } from '../../model/ports/http-handler.ts'
 import type { Sink } from '../../model/ports/sink.ts'
 import { SeriesTable } from '../../model/series.ts'
-import { otlpSchema } from './config.ts'
 import { DeltaState } from './delta.ts'
-import { createOtlpIngest } from './ingest.ts'
 import { createOtlpHttp } from './receiver-http.ts'
 
 const nowAt = Date.parse('2026-01-01T00:00:00Z')
@@ -59,17 +56,14 @@ const rig = (
   const batches: Batch[] = []
   const sink: Rig['sink'] = { push: async (batch) => void batches.push(batch) }
   const delta = new DeltaState({ table, maxSeries: options.deltaSeries ?? 100 })
-  const ingest = createOtlpIngest({
-    config: otlpSchema.parse(config),
+  const doors = otlpDoors({
+    config,
     table,
     sink: { push: (batch, signal) => sink.push(batch, signal) },
     delta,
-    limits: defaultAdmission,
     clock,
-    log: silentLogger(),
-    metrics: fakeMetrics(),
   })
-  const handler = createOtlpHttp({ ingest, log: silentLogger(), maxBytes: options.maxBytes ?? 1 << 20 })
+  const handler = createOtlpHttp({ ...doors, log: silentLogger(), maxBytes: options.maxBytes ?? 1 << 20 })
   const samples = (): Record<string, number | 'stale'> => {
     const out: Record<string, number | 'stale'> = {}
     for (const batch of batches)
@@ -366,12 +360,12 @@ describe('what may not pass', () => {
     expect((await r.post('{}')).json).toEqual({})
   })
 
-  it('names the only path there is', async () => {
+  it('names the paths there are', async () => {
     const r = rig()
     const answer = await r.handler.handle(
       {
         method: 'POST',
-        path: '/v1/traces',
+        path: '/v1/profiles',
         query: new URLSearchParams(),
         headers: { 'content-type': 'application/json' },
         body: Buffer.from('{}'),
@@ -379,7 +373,7 @@ describe('what may not pass', () => {
       new AbortController().signal,
     )
     expect(answer.status).toBe(404)
-    expect(String(answer.body)).toContain('only metrics')
+    expect(String(answer.body)).toContain('/v1/metrics, /v1/traces and /v1/logs')
   })
 })
 

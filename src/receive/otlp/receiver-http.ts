@@ -6,11 +6,15 @@ import { createInFlight, type InFlight } from '../../lib/in-flight.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { HandlerRequest, HandlerResponse, HttpHandler } from '../../model/ports/http-handler.ts'
 import { failureOf, mediaType, retryAfter } from '../answers.ts'
+import { type Signal, signals } from './exported.ts'
 import type { OtlpIngest } from './ingest.ts'
+import type { SignalIngest } from './signal-ingest.ts'
 import { type Encoding, exportResponse, statusBytes, statusJson } from './status.ts'
 
 interface OtlpHttpDeps {
   readonly ingest: OtlpIngest
+  /** Traces and logs. */
+  readonly items: SignalIngest
   readonly log: Logger
   /** Longest request, in bytes, as sent and unpacked; 64 MiB by default. */
   readonly maxBytes?: number
@@ -23,8 +27,9 @@ const mediaTypes: Readonly<Record<Encoding, string>> = {
   json: 'application/json',
 }
 
-/** `/v1/metrics`, wherever it is mounted; any path that ends in `/v1/traces` or `/v1/logs` is told that only metrics are taken. */
-export const createOtlpHttp = ({ ingest, log, maxBytes = 64 << 20, ...rest }: OtlpHttpDeps): HttpHandler => {
+/** `/v1/metrics`, `/v1/traces` and `/v1/logs`, wherever they are mounted. */
+export const createOtlpHttp = (deps: OtlpHttpDeps): HttpHandler => {
+  const { ingest, items, log, maxBytes = 64 << 20, ...rest } = deps
   const inFlight = rest.inFlight ?? createInFlight(maxBytes * 4)
   const count = ingest.counted('otlp_http')
 
@@ -33,11 +38,7 @@ export const createOtlpHttp = ({ ingest, log, maxBytes = 64 << 20, ...rest }: Ot
     encoding: Encoding,
     signal: AbortSignal,
   ): Promise<HandlerResponse> => {
-    if (!/\/v1\/metrics\/?$/.test(request.path))
-      throw new AppError(
-        'not_found',
-        `${request.path}: only metrics are received at this version, at /v1/metrics`,
-      )
+    const what = signalOf(request.path)
     if (request.method !== 'POST')
       throw new AppError('bad_data', `${request.method}: OTLP is sent by POST`, { status: 405 })
     if (request.body.length > maxBytes) throw tooLarge(request.body.length, maxBytes)
@@ -47,11 +48,14 @@ export const createOtlpHttp = ({ ingest, log, maxBytes = 64 << 20, ...rest }: Ot
     try {
       const body = await unpack(request, maxBytes)
       if (body !== request.body) leaveMore = inFlight.enter(body.length)
-      const { rejected, message } = await ingest.take(body, encoding, count, signal)
+      const exported =
+        what === 'metrics'
+          ? await ingest.take(body, encoding, count, signal)
+          : await items.take(what, body, encoding, 'otlp_http', signal)
       return {
         status: 200,
         headers: { 'content-type': mediaTypes[encoding] },
-        body: exportResponse(encoding, rejected, message),
+        body: exportResponse(what, encoding, exported),
       }
     } finally {
       leaveMore()
@@ -85,6 +89,13 @@ export const createOtlpHttp = ({ ingest, log, maxBytes = 64 << 20, ...rest }: Ot
       return answer
     },
   }
+}
+
+const signalOf = (path: string): Signal => {
+  const found = signals.find((signal) => new RegExp(`/v1/${signal}/?$`).test(path))
+  if (found === undefined)
+    throw new AppError('not_found', `${path}: OTLP is received at /v1/metrics, /v1/traces and /v1/logs`)
+  return found
 }
 
 const encodingOf = ({ headers }: HandlerRequest): Encoding | null => {

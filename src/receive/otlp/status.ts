@@ -1,6 +1,7 @@
 // What an OTLP receiver answers: the export response with partial success, and google.rpc.Status for errors, in protobuf and JSON.
 import { type AppError, asAppError } from '../../lib/errors.ts'
 import { bytesField, varintField } from '../../lib/protobuf.ts'
+import type { Exported, Signal } from './exported.ts'
 
 export type Encoding = 'protobuf' | 'json'
 
@@ -28,11 +29,21 @@ export const rpcCodeOf = (error: AppError): number => {
   return error.status < 500 ? rpcCodes.invalidArgument : rpcCodes.internal
 }
 
+const rejectedField: Readonly<Record<Signal, string>> = {
+  metrics: 'rejectedDataPoints',
+  traces: 'rejectedSpans',
+  logs: 'rejectedLogRecords',
+}
+
 /** The export response: empty when everything was taken, as the protocol demands. */
-export const exportResponse = (encoding: Encoding, rejected: number, message: string): Buffer => {
+export const exportResponse = (
+  signal: Signal,
+  encoding: Encoding,
+  { rejected, message }: Exported,
+): Buffer => {
   const full = rejected === 0 && message === ''
   if (encoding === 'json') {
-    const partialSuccess = { rejectedDataPoints: String(rejected), errorMessage: message }
+    const partialSuccess = { [rejectedField[signal]]: String(rejected), errorMessage: message }
     return Buffer.from(JSON.stringify(full ? {} : { partialSuccess }))
   }
   return full

@@ -8,6 +8,7 @@ import type { OtlpConfig } from './config.ts'
 import type { DeltaTransaction } from './delta.ts'
 import { LabelMaker, type ResourceLabels, type ScopeLabels } from './label-sets.ts'
 import { type MetricKind, metricFamily } from './names.ts'
+import { addExemplars } from './point-exemplars.ts'
 import {
   ascending,
   eachBucket,
@@ -24,6 +25,7 @@ import type {
   MetricHead,
   NumberPoint,
   Point,
+  PointExemplar,
   PointSink,
   ResourceHead,
   ScopeHead,
@@ -135,6 +137,8 @@ const refusalOf = (head: MetricHead, family: string): MetricContext['refusal'] =
   return null
 }
 
+const noExemplars: readonly PointExemplar[] = []
+
 /** Turns what a decoder tells into samples in a builder; each point that may not pass is rejected there, counted once. */
 export class Translation implements PointSink {
   readonly #memory: TranslationMemory
@@ -148,7 +152,8 @@ export class Translation implements PointSink {
   #latestAt = 0
   /** Samples that points made, without target_info. */
   samples = 0
-  exemplarCount = 0
+  /** Of the point that comes next. */
+  #exemplars: readonly PointExemplar[] = noExemplars
   /** Delta points came while another request's were under way: translate again when it is over. */
   blocked = false
 
@@ -180,44 +185,54 @@ export class Translation implements PointSink {
   }
 
   number(point: NumberPoint): void {
+    this.#exemplify(this.#number(point), point.at)
+  }
+
+  /** The point's series when it was kept. */
+  #number(point: NumberPoint): PointSeries | null {
     const metric = this.#open(point)
-    if (!metric) return
+    if (!metric) return null
     if (!point.hasValue && !point.stale) {
       this.#refuse('bad_sample', `${metric.name} has a point without a value`)
-      return
+      return null
     }
     const series = this.#series(metric, point, numberSeries, none)
-    if (!series) return
+    if (!series) return null
     if (point.stale) this.#stale(series.ref, point.at)
     else if (!metric.delta) this.#add(series.ref, point.at, point.value)
-    else if (!this.#count(metric, series.ref, point, point.value)) return
+    else if (!this.#count(metric, series.ref, point, point.value)) return null
     this.#seen(point)
+    return series
   }
 
   histogram(point: HistogramPoint): void {
+    this.#exemplify(this.#histogram(point), point.at)
+  }
+
+  #histogram(point: HistogramPoint): PointSeries | null {
     const metric = this.#open(point)
-    if (!metric) return
+    if (!metric) return null
     const { counts, bounds } = point
     if (counts.length > 0 ? counts.length !== bounds.length + 1 : bounds.length > 0) {
       this.#refuse(
         'bad_sample',
         `${metric.name} has ${counts.length} bucket counts for ${bounds.length} bounds; there must be one more`,
       )
-      return
+      return null
     }
     if (!ascending(bounds)) {
       this.#refuse('bad_sample', `${metric.name} has bounds out of order`)
-      return
+      return null
     }
     const series = this.#series(metric, point, histogramSeries, bounds)
-    if (!series) return
+    if (!series) return null
     if (point.stale) {
       this.#staleAll(series, point)
-      return
+      return series
     }
     const { at, startAt } = point
     if (metric.delta) {
-      if (!this.#count(metric, series.ref, point, point.count)) return
+      if (!this.#count(metric, series.ref, point, point.count)) return null
       const tx = this.#delta()!
       const part = (ref: SeriesRef, value: number): void => {
         if (tx.add(ref, startAt, at, value, true) === 'taken') this.#add(ref, at, tx.total)
@@ -230,6 +245,7 @@ export class Translation implements PointSink {
       eachBucket(point, (i, value) => this.#add(series.parts[i]!, at, value))
     }
     this.#seen(point)
+    return series
   }
 
   summary(point: SummaryPoint): void {
@@ -253,8 +269,17 @@ export class Translation implements PointSink {
     this.#refuse(refusal.reason, refusal.why, count)
   }
 
-  exemplars(count: number): void {
-    this.exemplarCount += count
+  exemplars(list: readonly PointExemplar[]): void {
+    this.#exemplars = list
+  }
+
+  /** The exemplars of this point go in, or with the point that was refused nowhere. */
+  #exemplify(series: PointSeries | null, at: number): void {
+    const list = this.#exemplars
+    if (list.length === 0) return
+    this.#exemplars = noExemplars
+    if (series) addExemplars(this.#builder, list, series, this.#memory.labels, at)
+    else this.#builder.exemplarsDropped += list.length
   }
 
   endResource(): void {

@@ -20,9 +20,8 @@ const types: readonly MetricType[] = [
   'stateset',
 ]
 
-/** What was there and is not kept as a sample. */
+/** What was there and is not kept. */
 interface NotStored {
-  readonly exemplars: number
   readonly histograms: number
 }
 
@@ -47,7 +46,6 @@ export class WriteRequestDecoder implements NotStored {
   readonly #known: ByteCache<SeriesRef>
   #checked = false
   #met = 0
-  exemplars = 0
   histograms = 0
 
   constructor(body: Buffer, builder: BatchBuilder, known: ByteCache<SeriesRef>) {
@@ -143,10 +141,8 @@ export class WriteRequestDecoder implements NotStored {
   #other(ref: SeriesRef, tag: number, stop: number): void {
     const r = this.#r
     if (tag === 18) this.#sample(ref, r.open(stop))
-    else if (tag === 26) {
-      this.exemplars++
-      r.skip(tag, stop)
-    } else if (tag === 34) {
+    else if (tag === 26) this.#exemplar(ref, r.open(stop))
+    else if (tag === 34) {
       this.histograms++
       this.#builder.reject(
         'unsupported',
@@ -155,6 +151,24 @@ export class WriteRequestDecoder implements NotStored {
       r.skip(tag, stop)
     } else if (tag === 10) throw labelsLate(r.at)
     else r.skip(tag, stop)
+  }
+
+  #exemplar(ref: SeriesRef, stop: number): void {
+    const r = this.#r
+    const labels: Record<string, string> = {}
+    let value = 0
+    let time = 0
+    let readable = true
+    while (r.at < stop) {
+      const tag = r.tag()
+      if (tag === 17) value = r.double()
+      else if (tag === 24) time = r.int64()
+      else if (tag === 10) readable = readLabel(r, r.open(stop), labels) && readable
+      else r.skip(tag, stop)
+    }
+    r.close(stop)
+    if (readable) this.#builder.exemplar(ref, time, value, labelsOf(labels))
+    else this.#builder.exemplarsDropped++
   }
 
   #sample(ref: SeriesRef, stop: number): void {
@@ -242,6 +256,22 @@ const readTimes = (r: WireReader, stop: number): number[] => {
   }
   r.close(stop)
   return times
+}
+
+/** Reads one label into a record; false when it is no UTF-8. */
+const readLabel = (r: WireReader, stop: number, into: Record<string, string>): boolean => {
+  let name: string | null = ''
+  let value: string | null = ''
+  while (r.at < stop) {
+    const tag = r.tag()
+    if (tag === 10) name = r.text(stop)
+    else if (tag === 18) value = r.text(stop)
+    else r.skip(tag, stop)
+  }
+  r.close(stop)
+  if (name === null || value === null) return false
+  if (name !== '') into[name] = value
+  return true
 }
 
 /** The labels between two bytes, or why they are none: sorted, unique, non-empty, valid UTF-8 and with a metric name. */

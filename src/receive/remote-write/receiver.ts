@@ -64,12 +64,13 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
       // A little less than it was, so that a request like the last one does not grow its columns.
       if (samples > 0) bytesEach = Math.max(leastEach, (body.length / samples) * 0.95)
       const metadata = builder.metadata.map(trimmed).filter((m) => told.isNews(m))
-      if (samples > 0 || metadata.length > 0) {
-        await sink.push({ ...builder.build(), metadata }, signal)
+      const batch = { ...builder.build(), metadata }
+      if (samples > 0 || metadata.length > 0 || batch.exemplars) {
+        await sink.push(batch, signal)
         told.told(metadata)
       }
       count.samples(samples)
-      if (left.exemplars > 0) count.dropped('exemplars', left.exemplars)
+      if (builder.exemplarsDropped > 0) count.dropped('exemplars', builder.exemplarsDropped)
       const rejections = builder.rejections
       count.rejections(rejections)
       if (rejections.length === 0) return { status: 204 }
