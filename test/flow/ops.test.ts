@@ -251,6 +251,7 @@ it('describes every route of its own in OpenAPI 3.1', async () => {
       "/actions/stop",
       "/actions/{id}",
       "/actions/{id}/approve",
+      "/agents/{agent}/pods",
       "/autoscalers",
       "/budgets",
       "/cardinality",

@@ -2,6 +2,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Duration, Instant } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
+import type { AgentPods } from '../../model/agent-pod.ts'
 import type { CardinalityView } from '../../model/cardinality.ts'
 import type { Action, Decision } from '../../model/decision.ts'
 import type { Deployment } from '../../model/deployment.ts'
@@ -156,6 +157,8 @@ export interface OpsDoors {
   readonly traces: TraceReader
   readonly authorizer: Authorizer
   readonly fleet: FleetDoor
+  /** Null where no cluster is watched. */
+  readonly pods: AgentPods | null
   readonly rollouts: RolloutsDoor
   readonly autoscalers: () => readonly ScaleView[]
   readonly budgets: () => readonly ShownBudget[]
