@@ -16,11 +16,7 @@ import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import { SeriesTable } from '../model/series.ts'
 import type { Wanted } from '../model/span-rows.ts'
-import { createInclusive } from '../money/inclusive.ts'
 import { isCostAttribute } from '../money/model-call.ts'
-import { createPricer } from '../money/pricer.ts'
-import { createPrices } from '../money/prices.ts'
-import { createCostReports } from '../money/report.ts'
 import { createQuerier } from '../query/querier.ts'
 import { createEvents } from '../receive/events/receiver.ts'
 import { DeltaState } from '../receive/otlp/delta.ts'
@@ -37,6 +33,7 @@ import { createTracing } from './tracing.ts'
 import { wireAccess } from './wire-access.ts'
 import { wireAct } from './wire-act.ts'
 import { wireKeep } from './wire-keep.ts'
+import { wireMoney } from './wire-money.ts'
 import { wireReceive } from './wire-receive.ts'
 import { type Addresses, wireShow } from './wire-show.ts'
 import { wireTell } from './wire-tell.ts'
@@ -130,11 +127,6 @@ const makeSpanMetrics = (context: Context, newSpans: NewSpans, sink: Sink<Batch>
   ]
 }
 
-const accountOf = ({ name, costs }: Settings['config']) => ({
-  id: costs.billing_account_id ?? name,
-  name: costs.billing_account_name ?? name,
-})
-
 /** A sink that exists before what it leads to: producers must be known to the log, and push into it. */
 const later = (): Sink<Batch> & { to: (sink: Sink<Batch>) => void } => {
   let next: Sink<Batch> | undefined
@@ -196,14 +188,12 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
 
   // receive ─▶ price ─▶ keep
   const kept = later()
-  const prices = createPrices(config.prices, settings.priceMaps)
-  const pricer = createPricer({ ...named('money'), sink: kept, table, prices, limits })
-  const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
-  const delta = new DeltaState({ table })
   const newSpans = makeNewSpans(context)
-  const inclusive = createInclusive({ ...named('money'), sink: kept, table, fresh: (b) => newSpans.of(b) })
+  const money = wireMoney(context, newSpans, kept)
+  const events = createEvents({ ...named('receive'), config: config.events, table, sink: money.sink, limits })
+  const delta = new DeltaState({ table })
   const spanMetrics = makeSpanMetrics(context, newSpans, kept)
-  const keep = wireKeep(context, newSpans, [pricer, inclusive, events, delta, ...spanMetrics])
+  const keep = wireKeep(context, newSpans, [...money.producers, events, delta, ...spanMetrics])
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -217,8 +207,8 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const tell = await wireTell(context, parts)
   const act = wireAct(context, { ...parts, alerts: tell.alertSink })
   const receive = wireReceive(context, {
-    sink: pricer,
-    prices,
+    sink: money.sink,
+    prices: money.prices,
     knownCosts: (ids, signal) => keep.store.money.known(ids, signal),
     delta,
     newSpans,
@@ -228,28 +218,11 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })
-  const costs = createCostReports({
-    reader: keep.store.money,
-    querier,
-    unpriced: () => pricer.unpriced(),
-    account: accountOf(config),
-    clock,
-  })
+  const costs = money.reports(keep.store.money, querier)
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload, costs })
   bound = () => show.addresses().http
 
-  const services: Service[] = [
-    ledger,
-    keep,
-    pricer,
-    inclusive,
-    events,
-    ...spanMetrics,
-    tell,
-    act,
-    receive,
-    show,
-  ]
+  const services: Service[] = [ledger, keep, money, events, ...spanMetrics, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
     await tracing.drain()
