@@ -8,6 +8,7 @@ import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import { createInclusive } from '../money/inclusive.ts'
+import { createInfrastructure } from '../money/infrastructure.ts'
 import { createPricer } from '../money/pricer.ts'
 import { createPrices, type Prices } from '../money/prices.ts'
 import { createCostReports } from '../money/report.ts'
@@ -19,6 +20,8 @@ export interface Money extends Service {
   readonly sink: Sink<Batch>
   readonly producers: readonly Producer[]
   reports(reader: MoneyReader, querier: Querier): CostReports
+  /** What machines cost, charged to agents; to be started once queries are answered. */
+  infrastructure(querier: Querier): Service
 }
 
 export const wireMoney = (context: Context, newSpans: NewSpans, kept: Sink<Batch>): Money => {
@@ -44,6 +47,8 @@ export const wireMoney = (context: Context, newSpans: NewSpans, kept: Sink<Batch
         },
         clock,
       }),
+    infrastructure: (querier) =>
+      createInfrastructure({ ...common, sink: pricer, config: config.prices.infrastructure, querier }),
     start: async () => {
       await pricer.start()
       await inclusive.start()

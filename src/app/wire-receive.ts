@@ -4,17 +4,14 @@ import type { HttpResponse, HttpSend } from '../lib/http.ts'
 import { createInFlight, type InFlight } from '../lib/in-flight.ts'
 import { type Duration, duration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
-import type { Batch } from '../model/batch.ts'
 import type { NewSpans } from '../model/new-spans.ts'
 import type { HttpHandler } from '../model/ports/http-handler.ts'
 import type { Service } from '../model/ports/service.ts'
-import type { Sink } from '../model/ports/sink.ts'
 import type { Wanted } from '../model/span-rows.ts'
-import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
 import type { FocusOptions } from '../receive/focus/decode.ts'
-import { createFocusImport, type FocusImport } from '../receive/focus/receiver.ts'
+import { createFocusImport, type FocusDeps, type FocusImport } from '../receive/focus/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
 import type { DeltaState } from '../receive/otlp/delta.ts'
 import { createOtlpIngest } from '../receive/otlp/ingest.ts'
@@ -26,6 +23,8 @@ import { type ScrapeConfig, scrapeConfigsSchema } from '../receive/scrape/config
 import { createScraper, type Scraper } from '../receive/scrape/receiver.ts'
 import type { Config } from './config-schema.ts'
 import type { Context } from './context.ts'
+import type { Keep } from './wire-keep.ts'
+import type { Money } from './wire-money.ts'
 
 const mostInFlight = 512 << 20
 /** Bytes of bodies that are on their way in or were not answered yet, over all HTTP doors. */
@@ -49,10 +48,8 @@ interface Parts {
   readonly newSpans: NewSpans
   /** Which attributes of spans are reckoned with. */
   readonly wanted: Wanted
-  readonly sink: Sink<Batch>
-  readonly prices: Prices
-  /** Which rows of costs are stored. */
-  readonly knownCosts: (ids: readonly string[], signal: AbortSignal) => Promise<ReadonlySet<string>>
+  readonly money: Pick<Money, 'sink' | 'prices'>
+  readonly keep: Pick<Keep, 'store'>
   readonly delta: DeltaState
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
 }
@@ -89,7 +86,9 @@ const billOptions = ({ costs }: Config): FocusOptions => ({
 })
 
 export const wireReceive = (context: Context, parts: Parts): Receive => {
-  const { sink, prices, knownCosts, delta, newSpans, wanted, authenticate } = parts
+  const { money, keep, delta, newSpans, wanted, authenticate } = parts
+  const { sink, prices } = money
+  const known: FocusDeps['known'] = (ids, signal) => keep.store.money.known(ids, signal)
   const { settings, table, limits, clock, metrics } = context
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
@@ -133,7 +132,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     otlpHttp: createOtlpHttp({ ingest, items, log, inFlight }),
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
-    bills: createFocusImport({ sink, known: knownCosts, options: billOptions(config), clock, metrics }),
+    bills: createFocusImport({ sink, known, options: billOptions(config), clock, metrics }),
     scraper,
     bodies: createInFlight(mostBodies),
     apply: (next) => scraper.apply(jobs(next), globalOf(next)),

@@ -180,7 +180,7 @@ class Reports implements CostReports {
   async *focus(within: Within, signal: AbortSignal): AsyncGenerator<readonly FocusRow[]> {
     check(within)
     for (let { fromAt } = within; fromAt < within.toAt; ) {
-      const toAt = instant(Math.min(within.toAt, periodAround('daily', fromAt, 'UTC').endAt))
+      const toAt = instant(Math.min(within.toAt, periodAround('monthly', fromAt, 'UTC').endAt))
       const costs = await this.#deps.reader.days({ fromAt, toAt }, signal)
       yield costs.map((cost) => focusRow(cost, this.#deps.account))
       fromAt = toAt

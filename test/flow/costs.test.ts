@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { calcPrice } from '@pydantic/genai-prices'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { focusProblems } from '../../src/model/focus.ts'
+import { defaultExpressions } from '../../src/money/infrastructure-expressions.ts'
 import { hex } from '../kit/call-span.ts'
 import { type Product, runProduct, startProduct } from '../kit/product.ts'
 import { until } from '../kit/until.ts'
@@ -144,7 +145,7 @@ describe('calls of models', () => {
     // An exporter that did not hear the answer sends it again.
     await send('recorded', spans)
     const want = usages.reduce((sum, u) => sum + oracle(u), 0)
-    await until(async () => {
+    await until('the costs are there', async () => {
       const { groups } = await ops<SummaryAnswer>('/summary?group_by=service')
       const row = groups.find((g) => g.group['service'] === 'recorded')
       return row?.calls === usages.length
@@ -176,6 +177,7 @@ describe('calls of models', () => {
       },
     ])
     await until(
+      'the costs are there',
       async () =>
         (await ops<SummaryAnswer>('/summary?group_by=service')).groups.find(
           (g) => g.group['service'] === 'own',
@@ -225,10 +227,17 @@ describe('calls of models', () => {
       { trace, span: a, parent: planner, name: 'plan', attributes: call(1, 'planner'), ago: 6 },
       { trace, span: planner, name: 'invoke_agent planner', attributes: agent('planner'), ago: 7 },
     ])
-    await until(async () => (await product.value('airboss_cost_inclusive_usd_total{agent="planner"}')) === 6)
+    await until(
+      'the costs are there',
+      async () => (await product.value('airboss_cost_inclusive_usd_total{agent="planner"}')) === 6,
+    )
     expect(await product.value('airboss_cost_inclusive_usd_total{agent="writer"}')).toBe(5)
     expect(await product.value('airboss_cost_retried_usd_total{agent="writer"}')).toBe(2)
     expect(await product.value('airboss_cost_failed_usd_total{agent="writer"}')).toBe(2)
+    await until(
+      'the trace is stored',
+      async () => (await product.fetch(`/api/ops/v1/costs/traces/${trace}`)).status === 200,
+    )
     expect(await ops(`/traces/${trace}`)).toMatchObject({
       usd: 6,
       roots: [
@@ -248,7 +257,10 @@ describe('calls of models', () => {
         },
       ],
     })
-    const { groups } = await ops<SummaryAnswer>('/summary')
+    const groups = await until('the summary', async () => {
+      const said = (await ops<SummaryAnswer>('/summary')).groups
+      return said.find((g) => g.group['agent'] === 'planner')?.inclusive_usd === 6 ? said : null
+    })
     const of = (name: string) => groups.find((g) => g.group['agent'] === name)
     expect(of('planner')).toMatchObject({ direct_usd: '1', inclusive_usd: 6, retried_usd: 0 })
     expect(of('writer')).toMatchObject({ direct_usd: '5', inclusive_usd: 5, retried_usd: 2, failed_usd: '2' })
@@ -325,7 +337,10 @@ describe('bills in FOCUS', () => {
       [6, 'ListCost'],
       [7, 'ServiceCategory'],
     ])
-    await until(async () => (await product.value('sum(airboss_cost_usd_total{agent="biller"})')) !== null)
+    await until(
+      'the costs are there',
+      async () => (await product.value('sum(airboss_cost_usd_total{agent="biller"})')) !== null,
+    )
     expect(await product.value('sum(airboss_cost_usd_total{agent="biller",owner="mara"})')).toBeCloseTo(
       0.45,
       9,
@@ -380,7 +395,7 @@ describe('bills in FOCUS', () => {
         const answer = await other.fetch(`/api/ops/v1/costs/summary?to=${next}`)
         return (await answer.json()) as SummaryAnswer
       }
-      await until(async () => Number((await sums()).total.direct_usd) > 0)
+      await until('the costs are there', async () => Number((await sums()).total.direct_usd) > 0)
       expect(Number((await sums()).total.direct_usd)).toBeCloseTo(Number(total.direct_usd), 9)
       const agents = (await sums()).groups.map((g) => g.group['agent'])
       expect(agents).toEqual(expect.arrayContaining(['planner', 'writer', 'biller', 'recorded']))
@@ -391,5 +406,38 @@ describe('bills in FOCUS', () => {
     } finally {
       await other.dispose()
     }
+  })
+})
+
+describe('machines', () => {
+  it('what pods use and nodes have, by the default expressions over Kubernetes series', async () => {
+    const now = Date.now() - 2000
+    const pod = { namespace: 'shop', pod: 'planner-1', node: 'n1' }
+    const series = (name: string, value: number, labels: Record<string, string>, step = 0) => ({
+      labels: { __name__: name, ...labels },
+      samples: [240_000, 180_000, 120_000, 60_000, 0].map((ago, i): [number, number] => [
+        now - ago,
+        value + i * step,
+      ]),
+    })
+    await product.remoteWrite([
+      series('kube_pod_labels', 1, { namespace: 'shop', pod: 'planner-1', label_agent: 'planner' }),
+      series('kube_pod_container_resource_requests', 0.5, { ...pod, container: 'c', resource: 'cpu' }),
+      series('kube_pod_container_resource_requests', 2 ** 30, { ...pod, container: 'c', resource: 'memory' }),
+      series('container_cpu_usage_seconds_total', 100, { ...pod, container: 'c' }, 90),
+      series('container_memory_working_set_bytes', 2 ** 29, { ...pod, container: 'c' }),
+      series('kube_node_status_capacity', 4, { node: 'n1', resource: 'cpu' }),
+      series('kube_node_status_capacity', 2 ** 34, { node: 'n1', resource: 'memory' }),
+    ])
+    const one = async (expr: string) => (await product.query(expr)).map((r) => [r.metric, Number(r.value[1])])
+    // Ninety seconds of processor time a minute are more than the half core that was asked for.
+    expect(await one(defaultExpressions.cpu.used)).toEqual([
+      [{ agent: 'planner', node: 'n1' }, expect.closeTo(1.5, 6)],
+    ])
+    expect(await one(defaultExpressions.memory.used)).toEqual([[{ agent: 'planner', node: 'n1' }, 1]])
+    expect(await one(defaultExpressions.cpu.has)).toEqual([[{ node: 'n1' }, 4]])
+    expect(await one(defaultExpressions.memory.has)).toEqual([[{ node: 'n1' }, 16]])
+    for (const { used, has } of Object.values(defaultExpressions))
+      for (const expr of [used, has]) if (expr !== '') await product.query(expr)
   })
 })
