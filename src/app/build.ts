@@ -205,30 +205,17 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const parts = { querier, sink, ledger }
   const access = wireAccess(context)
   const tell = await wireTell(context, parts)
-  const act = wireAct(context, { ...parts, alerts: tell.alertSink })
+  const act = wireAct(context, { ...parts, alerts: tell.alertSink, machines: money.infrastructure(querier) })
   const wanted = wantedOfSpans(context)
-  const authenticate = access.grpc
-  const receive = wireReceive(context, { money, keep, delta, newSpans, wanted, authenticate })
+  const receive = wireReceive(context, { money, keep, delta, newSpans, wanted, authenticate: access.grpc })
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })
   const costs = money.reports(keep.store.money, querier)
-  const machines = money.infrastructure(querier)
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload, costs })
   bound = () => show.addresses().http
 
-  const services: Service[] = [
-    ledger,
-    keep,
-    money,
-    events,
-    ...spanMetrics,
-    machines,
-    tell,
-    act,
-    receive,
-    show,
-  ]
+  const services: Service[] = [ledger, keep, money, events, ...spanMetrics, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
     await tracing.drain()

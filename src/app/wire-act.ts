@@ -43,9 +43,11 @@ interface Parts {
   readonly sink: Sink<Batch>
   readonly ledger: Ledger
   readonly alerts: AlertSink
+  /** Charges machines to agents. */
+  readonly machines: Service
 }
 
-export const wireAct = (context: Context, { querier, sink, ledger, alerts }: Parts): Act => {
+export const wireAct = (context: Context, { querier, sink, ledger, alerts, machines }: Parts): Act => {
   const { settings, clock, metrics, send, table } = context
   const { config } = settings
   const log = context.log.child({ room: 'act' })
@@ -98,10 +100,12 @@ export const wireAct = (context: Context, { querier, sink, ledger, alerts }: Par
       await decisions.start()
       await rollouts.start()
       await scaler.start()
+      await machines.start()
       await budgets.start()
     },
     drain: async () => {
       await budgets.drain()
+      await machines.drain()
       await scaler.drain()
       await rollouts.drain()
       await decisions.drain()

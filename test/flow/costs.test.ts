@@ -416,8 +416,8 @@ describe('machines', () => {
     const series = (name: string, value: number, labels: Record<string, string>, step = 0) => ({
       labels: { __name__: name, ...labels },
       samples: [240_000, 180_000, 120_000, 60_000, 0].map((ago, i): [number, number] => [
-        now - ago,
         value + i * step,
+        now - ago,
       ]),
     })
     await product.remoteWrite([
