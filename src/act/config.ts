@@ -5,6 +5,9 @@ import type { Duration } from '../lib/time.ts'
 
 const kinds = ['rollback', 'promote', 'scale', 'budget', 'model'] as const
 
+/** The actuator that is the cluster of `kubernetes:`; no webhook may have this name. */
+export const kubernetesName = 'kubernetes'
+
 const span = (text: string) => durationSchema.prefault(text)
 
 const webhookSchema = (env: Readonly<Record<string, string | undefined>>) =>
@@ -22,6 +25,15 @@ const webhookSchema = (env: Readonly<Record<string, string | undefined>>) =>
     give_up_after: span('15m'),
   })
 
+const kubernetesSchema = z
+  .strictObject({
+    /** One request. */
+    timeout: span('10s').refine((d) => d > 0, 'must be above 0'),
+    /** How long attempts go on while the API server is away or asks for patience. */
+    give_up_after: span('5m'),
+  })
+  .prefault({})
+
 /** Schema of `actions:`; `env` is where `{ env: NAME }` secrets are looked up. */
 export const actionsSchema = (env: Readonly<Record<string, string | undefined>>) =>
   z
@@ -29,7 +41,8 @@ export const actionsSchema = (env: Readonly<Record<string, string | undefined>>)
       /** `dry_run` records what would be done and does nothing; `live` does it. */
       mode: z.enum(['dry_run', 'live']).default('dry_run'),
       webhooks: z.record(z.string().min(1), webhookSchema(env)).default({}),
-      /** Which webhook an action without an actuator goes to; needed only where there are several. */
+      kubernetes: kubernetesSchema,
+      /** Where an action without an actuator goes: a webhook, or `kubernetes`; needed only where there are several. */
       default: z.string().default(''),
       /** The shortest time between two actions of one kind on one subject. */
       cooldown: z
@@ -50,15 +63,22 @@ export const actionsSchema = (env: Readonly<Record<string, string | undefined>>)
     })
     .superRefine((c, ctx) => {
       const names = Object.keys(c.webhooks)
-      if (c.default !== '' && !names.includes(c.default))
+      if (names.includes(kubernetesName))
+        ctx.addIssue({
+          code: 'custom',
+          path: ['webhooks', kubernetesName],
+          message: 'this name stands for the cluster itself; give the webhook another',
+        })
+      if (c.default !== kubernetesName && c.default !== '' && !names.includes(c.default))
         ctx.addIssue({
           code: 'custom',
           path: ['default'],
-          message: `no webhook is named ${JSON.stringify(c.default)}; there is ${names.join(', ') || 'none'}`,
+          message: `no webhook is named ${JSON.stringify(c.default)}; there is ${[...names, kubernetesName].join(', ')}`,
         })
     })
 
 export type ActionsConfig = z.output<ReturnType<typeof actionsSchema>>
+export type KubernetesActConfig = ActionsConfig['kubernetes']
 export type WebhookConfig = ActionsConfig['webhooks'][string]
 export type GuardConfig = Pick<ActionsConfig, 'mode' | 'approvals' | 'limit_per_hour'> & {
   readonly cooldown: Readonly<Record<(typeof kinds)[number], Duration>>

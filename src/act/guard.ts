@@ -2,7 +2,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
-import { formatDuration, hour, type Instant } from '../lib/time.ts'
+import { duration, formatDuration, hour, type Instant } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
 import type { Action, Decision } from '../model/decision.ts'
 import type { ActOutcome, Actuator } from '../model/ports/actuator.ts'
@@ -24,6 +24,12 @@ interface Hold {
   readonly why: string
 }
 
+const dryRun: Hold = {
+  cause: 'dry_run',
+  why: 'dry run: nothing is done until it is approved, or actions.mode is live',
+}
+/** How long the world may take to say whether it would take an action. */
+const rehearsal = duration(15_000)
 /** How far back the chain of causes is followed. */
 const deepest = 1000
 
@@ -79,6 +85,7 @@ class Guard implements Actuator {
     this.#turn = reserved.catch(() => undefined)
     const gate = await reserved
     const outcome = 'outcome' in gate ? gate : await this.#do(action, by, gate, signal)
+    if (outcome.outcome === 'held') await this.#rehearse(action, by, signal)
     this.#outcomes.add(1, { kind: action.kind, outcome: outcome.outcome })
     return outcome
   }
@@ -118,6 +125,23 @@ class Guard implements Actuator {
     return hold ? { outcome: 'held', why: hold.why } : put
   }
 
+  /** In a dry run the world is asked once whether it would take the action, and the answer stands beside it. */
+  async #rehearse(action: Action, by: Actor, signal: AbortSignal): Promise<void> {
+    const { ledger, clock, log } = this.#deps
+    const held = ledger.get<ActionRecord>(kindOf.action, action.id)
+    if (!this.#inner.rehearse || held?.value?.hold !== 'dry_run' || held.value.detail !== dryRun.why) return
+    try {
+      const said = await this.#inner.rehearse(action, by, clock.timeout(rehearsal, signal))
+      if (said === '') return
+      const detail = `${dryRun.why}; ${said}`
+      const put = { by, why: `held: ${detail}`, expect: held.version }
+      await ledger.put(kindOf.action, action.id, { ...held.value, detail }, put)
+    } catch (error) {
+      // It is held all the same; and somebody may have approved it meanwhile.
+      log.warn({ action: action.id, why: messageOf(error) }, 'action could not be rehearsed')
+    }
+  }
+
   #hold(action: Action, last: ActionRecord | null, now: Instant): Hold | null {
     const { ledger, config } = this.#deps
     const red = ledger.get<Switch>(kindOf.switch, switchId)
@@ -129,11 +153,7 @@ class Guard implements Actuator {
     const loop = loopOf(ledger, action)
     if (loop) return { cause: 'loop', why: `a decision never acts on its own descendants: ${loop}` }
     if (!ledger.get<Approval>(kindOf.approval, action.id)) {
-      if (config.mode === 'dry_run')
-        return {
-          cause: 'dry_run',
-          why: 'dry run: nothing is done until it is approved, or actions.mode is live',
-        }
+      if (config.mode === 'dry_run') return dryRun
       if (config.approvals.includes(action.kind))
         return { cause: 'approval', why: `a ${action.kind} waits for somebody's approval` }
     }

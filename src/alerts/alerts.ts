@@ -40,11 +40,15 @@ export interface AlertsDeps {
   /** How people reach this Airboss: stands in notifications. */
   readonly externalURL: () => string
   readonly limits?: AlertsLimits
+  /** Told when alerts from outside came in and are on disk. */
+  readonly outsideChanged?: () => Promise<void>
 }
 
 export interface Alerts extends AlertSink, Service, AlertManager {
   /** Puts another configuration in force; groups that exist in both keep their clocks. Throws what making its receivers throws, and then the old one goes on. */
   apply(config: AlertsConfig): Promise<void>
+  /** Alerts that were posted and are held, firing or not. */
+  outside(): readonly HeldAlert[]
 }
 
 interface Running {
@@ -190,11 +194,16 @@ class AlertRoom implements Alerts {
         startsAt: p.startsAt ?? (p.endsAt !== null && p.endsAt < now ? p.endsAt : now),
         endsAt: p.endsAt ?? timeoutAt,
         timeout: p.endsAt === null,
+        outside: true,
       })),
-    )
+    ).finally(() => this.#deps.outsideChanged?.())
   }
 
-  async #take(alerts: readonly (Alert & { timeout: boolean })[]): Promise<void> {
+  outside(): readonly HeldAlert[] {
+    return [...this.#state.alerts.values()].filter((alert) => alert.outside === true)
+  }
+
+  async #take(alerts: readonly (Alert & { timeout: boolean; outside?: boolean })[]): Promise<void> {
     const now = this.#deps.clock.now()
     const wrong: string[] = []
     const taken = new Map<string, HeldAlert>()

@@ -26,6 +26,8 @@ export interface ReadOptions {
   readonly kinds: readonly ChannelKind[]
   /** Schema of `global.http_config`; without it that key is refused. */
   readonly http?: (context: ChannelContext) => z.ZodType
+  /** Schema of the channels' own keys in `global`, an object; without it those are refused. */
+  readonly globals?: (context: ChannelContext) => z.ZodType
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -51,17 +53,9 @@ const otherChannels = [
   'webex',
   'wechat',
 ]
+const channelPrefixes = /^(slack|smtp)_/
 const otherGlobals = [
-  ...['smtp_from', 'smtp_hello', 'smtp_smarthost', 'smtp_auth_username', 'smtp_auth_password'],
-  ...['smtp_auth_password_file', 'smtp_auth_secret', 'smtp_auth_secret_file', 'smtp_auth_identity'],
-  ...[
-    'smtp_require_tls',
-    'smtp_tls_config',
-    'smtp_force_implicit_tls',
-    'slack_api_url',
-    'slack_api_url_file',
-  ],
-  ...['slack_app_token', 'slack_app_token_file', 'slack_app_url', 'victorops_api_url', 'victorops_api_key'],
+  ...['victorops_api_url', 'victorops_api_key'],
   ...[
     'victorops_api_key_file',
     'opsgenie_api_url',
@@ -84,15 +78,36 @@ const otherGlobals = [
 /** The place where PagerDuty takes events, unless the file or the receiver says another. */
 export const pagerdutyURL = 'https://events.pagerduty.com/v2/enqueue'
 
-const globalSchema = ({ http }: ReadOptions, context: ChannelContext) =>
-  z
-    .strictObject({
-      resolve_timeout: durationSchema.default(duration(5 * minute)),
-      pagerduty_url: z.url().default(pagerdutyURL),
-      http_config: http ? http(context).optional() : refused('http_config'),
-      ...refusedKeys(otherGlobals),
+const ownGlobals = ({ http }: ReadOptions, context: ChannelContext) =>
+  z.strictObject({
+    resolve_timeout: durationSchema.default(duration(5 * minute)),
+    pagerduty_url: z.url().default(pagerdutyURL),
+    http_config: http ? http(context).optional() : refused('http_config'),
+    ...refusedKeys(otherGlobals),
+  })
+
+/** Reads part of a value by a schema of its own; what that finds wrong is told at the part's own place. */
+const readPart = (schema: z.ZodType, part: unknown, ctx: z.core.ParsePayload): unknown => {
+  const read = schema.safeParse(part)
+  if (read.success) return read.data
+  for (const issue of read.error.issues) ctx.issues.push({ ...issue, input: part } as never)
+  return undefined
+}
+
+const globalSchema = (options: ReadOptions, context: ChannelContext) => {
+  const own = ownGlobals(options, context)
+  const channels = options.globals?.(context) ?? z.record(z.string(), refused('this setting'))
+  return z
+    .record(z.string(), z.unknown())
+    .transform((raw, ctx) => {
+      const of = (channel: boolean) =>
+        Object.fromEntries(Object.entries(raw).filter(([key]) => channelPrefixes.test(key) === channel))
+      const globals = readPart(own, of(false), ctx) as z.output<typeof own> | undefined
+      const theirs = readPart(channels, of(true), ctx)
+      return globals === undefined || ctx.issues.length > 0 ? z.NEVER : { ...globals, channels: theirs }
     })
     .prefault({})
+}
 
 interface Entry {
   readonly sendResolved: boolean
@@ -109,10 +124,8 @@ const receiverSchema = (kinds: readonly ChannelKind[], context: ChannelContext) 
             .looseObject({ send_resolved: z.boolean().default(kind.sendResolved) })
             .transform((raw, ctx): Entry => {
               const { send_resolved: sendResolved, ...config } = raw
-              const read = kind.schema(context).safeParse(config)
-              if (read.success) return { sendResolved, config: read.data }
-              for (const issue of read.error.issues) ctx.issues.push({ ...issue, input: config } as never)
-              return z.NEVER
+              const read = readPart(kind.schema(context), config, ctx)
+              return ctx.issues.length > 0 ? z.NEVER : { sendResolved, config: read }
             }),
         )
         .default([]),
@@ -226,7 +239,16 @@ const secretKeys = new Set([
   'credentials',
   'bearer_token',
   'secrets',
+  'key',
+  'auth_password',
+  'auth_secret',
+  'smtp_auth_password',
+  'smtp_auth_secret',
+  'app_token',
+  'slack_app_token',
 ])
+/** These are URLs that amtool wants to read as such. */
+const secretURLs = new Set(['api_url', 'slack_api_url'])
 /** A webhook's address is a secret, but clients that read the text want a URL in its place. */
 const hiddenURL = 'http://secret.invalid/'
 
@@ -234,10 +256,13 @@ const hiddenURL = 'http://secret.invalid/'
 const hide = (value: unknown, key = '', list = ''): unknown => {
   if (typeof value === 'string') {
     if (secretKeys.has(key)) return '<secret>'
+    if (secretURLs.has(key)) return hiddenURL
     return key === 'url' && list === 'webhook_configs' ? hiddenURL : value
   }
   if (Array.isArray(value)) return value.map((item) => hide(item, key, key))
   if (value === null || typeof value !== 'object') return value
+  if (key === 'proxy_connect_header')
+    return Object.fromEntries(Object.keys(value).map((name) => [name, ['<secret>']]))
   return Object.fromEntries(Object.entries(value).map(([name, v]) => [name, hide(v, name, list)]))
 }
 
@@ -260,6 +285,7 @@ export const readAlertsConfig = (text: string, file: string, options: ReadOption
       resolveTimeout: global.resolve_timeout,
       pagerdutyURL: global.pagerduty_url,
       http: global.http_config,
+      channels: global.channels,
       templates: (read.data.templates ?? []).map(path),
     },
     resolveTimeout: global.resolve_timeout,

@@ -6,6 +6,8 @@ export interface HeldAlert extends Alert {
   readonly updatedAt: Instant
   /** Its end was not given by the sender: it is the resolve timeout. */
   readonly timeout: boolean
+  /** It was posted, and is no rule's. */
+  readonly outside?: boolean
 }
 
 /**

@@ -1,5 +1,6 @@
 // What is looked at beyond the schemas: queries against the query language, names against what they name, addresses; for `airboss check` rules,
 // templates and secrets' files too.
+import { kubernetesName } from '../act/config.ts'
 import { splitAddress } from '../api/server.ts'
 import { unmetBy } from '../fleet/compare.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -13,7 +14,7 @@ import type { Querier } from '../model/ports/querier.ts'
 import { SeriesTable } from '../model/series.ts'
 import { type Channels, createChannels } from '../notify/channels.ts'
 import { createQuerier } from '../query/querier.ts'
-import { headersOf } from '../receive/scrape/config.ts'
+import { checkClients } from '../receive/scrape/http-config.ts'
 import { queryFor } from '../rollout/query-for.ts'
 import { createRules } from '../rules/rules.ts'
 import type { Settings } from './config.ts'
@@ -67,27 +68,32 @@ const checkQueries = (settings: Settings, report: Report): void => {
 }
 
 const checkActuators = ({ config }: Settings, report: Report): void => {
-  const names = Object.keys(config.actions.webhooks)
-  const check = (path: Path, actuator: string): void => {
-    if (actuator !== '' && !names.includes(actuator))
+  const { mode, default: otherwise } = config.actions
+  const hooks = Object.keys(config.actions.webhooks)
+  const known = hooks.join(', ') || 'none'
+  const check = (path: Path, actuator: string, workload: unknown): void => {
+    const name = actuator || otherwise
+    if (name === kubernetesName && config.kubernetes === undefined)
       report(
         path,
-        `no webhook is named ${JSON.stringify(actuator)}; actions.webhooks has ${names.join(', ') || 'none'}`,
+        'is for Kubernetes, and no cluster is configured; add kubernetes: {} for the one Airboss runs in, or kubernetes: { kubeconfig_file: … }',
       )
-    else if (
-      actuator === '' &&
-      config.actions.mode === 'live' &&
-      config.actions.default === '' &&
-      names.length !== 1
-    )
+    else if (name === kubernetesName && workload === undefined)
+      report(path, 'is kubernetes: say what runs there, as workload: { namespace: …, name: … } beside it')
+    else if (actuator !== '' && actuator !== kubernetesName && !hooks.includes(actuator))
       report(
         path,
-        `actions.mode is live and this has no webhook to go to: name one here or in actions.default (actions.webhooks has ${names.join(', ') || 'none'})`,
+        `no webhook is named ${JSON.stringify(actuator)}; actions.webhooks has ${known}, and kubernetes is the cluster itself`,
+      )
+    else if (name === '' && mode === 'live' && hooks.length !== 1)
+      report(
+        path,
+        `actions.mode is live and this has no webhook to go to: name one here or in actions.default (actions.webhooks has ${known})`,
       )
   }
-  for (const [i, a] of config.autoscale.entries()) check(['autoscale', i, 'actuator'], a.actuator)
+  for (const [i, a] of config.autoscale.entries()) check(['autoscale', i, 'actuator'], a.actuator, a.workload)
   for (const [i, d] of config.deployments.entries())
-    if (d.canary) check(['deployments', i, 'canary', 'actuator'], d.canary.actuator)
+    if (d.canary) check(['deployments', i, 'canary', 'actuator'], d.canary.actuator, d.canary.workload)
 }
 
 const checkDeployments = ({ config }: Settings, report: Report): void => {
@@ -96,25 +102,33 @@ const checkDeployments = ({ config }: Settings, report: Report): void => {
       if (problem === 'bad_range') report(['deployments', i, 'dependencies', needs], why)
 }
 
-const checkScrapes = ({ config }: Settings, report: Report): void => {
+const checkScrapes = (settings: Settings, report: Report): void => {
+  const { config } = settings
   const { scrape_interval: interval, scrape_timeout: timeout } = config.global
   if (timeout !== undefined && timeout > interval)
     report(
       ['global', 'scrape_timeout'],
       `is longer than scrape_interval (${formatDuration(interval)}); make it shorter`,
     )
+  const here = (settings.written['scrape_configs'] as unknown[] | undefined)?.length ?? 0
   for (const [i, job] of config.scrape_configs.entries()) {
+    // A job of another file is told of where that file is named.
+    const say = (path: Path, message: string): void =>
+      i < here
+        ? report(['scrape_configs', i, ...path], message)
+        : report(['scrape_config_files'], `job ${job.job_name}: ${path.join('.')}: ${message}`)
     const every = job.scrape_interval ?? interval
     if (job.scrape_timeout !== undefined && job.scrape_timeout > every)
-      report(
-        ['scrape_configs', i, 'scrape_timeout'],
+      say(
+        ['scrape_timeout'],
         `is longer than its scrape_interval (${formatDuration(every)}); make it shorter`,
       )
+    // Where relabelling makes the address, as for a blackbox exporter, a target may be anything.
     for (const [j, group] of job.static_configs.entries())
       for (const [k, target] of group.targets.entries())
-        if (/[/\s@?#]/.test(target))
-          report(
-            ['scrape_configs', i, 'static_configs', j, 'targets', k],
+        if (job.relabel_configs.length === 0 && /[/\s@?#]/.test(target))
+          say(
+            ['static_configs', j, 'targets', k],
             `${JSON.stringify(target)} is not an address; write it as host:port, with scheme and metrics_path beside it`,
           )
   }
@@ -131,6 +145,7 @@ const unfit = (settings: Settings): Problem[] => {
   checkActuators(settings, report)
   checkDeployments(settings, report)
   checkScrapes(settings, report)
+  checkDevices(settings, report)
   return problems
 }
 
@@ -149,30 +164,46 @@ const readSecrets = (value: unknown, path: Path, report: Report): void => {
     readSecrets(below, [...path, Array.isArray(value) ? Number(key) : key], report)
 }
 
-const checkReceivers = (settings: Settings, report: Report): void => {
-  const { alerts, config } = settings
-  const log = silentLogger()
-  const metrics = createOwnMetrics()
-  let channels: Channels
-  try {
+/** Channels for looking at only; null where a template file cannot be read, which is told. */
+const checkingChannels = ({ alerts }: Settings, report: Report): Channels | null => {
+  let channels: Channels | null = null
+  trying(['templates'], report, () => {
     channels = createChannels({
       globals: alerts.globals,
       send: createHttp().send,
       clock: systemClock,
-      log,
-      metrics,
+      log: silentLogger(),
+      metrics: createOwnMetrics(),
     })
-  } catch (error) {
-    report(['templates'], messageOf(error))
-    return
-  }
+  })
+  return channels
+}
+
+/** A user's email needs a mail server, and so on: nobody may find that out at night. */
+const checkDevices = (settings: Settings, report: Report): void => {
+  const { oncall } = settings.config
+  const channels = oncall ? checkingChannels(settings, () => {}) : null
+  if (!channels) return
+  for (const [id, user] of oncall?.users ?? [])
+    for (const [i, target] of user.notify.entries())
+      trying(['oncall', 'users', id, 'notify', i], report, () => channels.checkPager(target))
+}
+
+const checkReceivers = (settings: Settings, report: Report): void => {
+  const { alerts, config } = settings
+  const channels = checkingChannels(settings, report)
+  if (!channels) return
   for (const [i, receiver] of alerts.receivers.entries())
     for (const entry of receiver.entries) {
       const path = ['receivers', i, `${entry.kind}_configs`, entry.index]
       if (entry.kind !== 'oncall') trying(path, report, () => channels.notifier(receiver.name, entry))
       readSecrets(entry.config, path, report)
-      const http = (entry.config as { http_config?: { headers(): unknown } }).http_config
-      if (http) trying([...path, 'http_config'], report, () => http.headers())
+      const http = (entry.config as { http_config?: { headers(): unknown; options(): unknown } }).http_config
+      if (http)
+        trying([...path, 'http_config'], report, () => {
+          http.headers()
+          http.options()
+        })
     }
   if (config.alertmanager === undefined && config.oncall !== undefined)
     report(['oncall'], 'no receiver can name its policies: set alertmanager to a file with oncall_configs')
@@ -210,7 +241,7 @@ export const checkAll = (settings: Settings): string[] => {
   for (const section of Object.keys(config) as (keyof typeof config)[])
     readSecrets(config[section], [section], here)
   for (const [i, job] of config.scrape_configs.entries())
-    trying(['scrape_configs', i], here, () => headersOf(job))
+    trying(['scrape_configs', i], here, () => checkClients(job))
   checkReceivers(settings, (path, message) => problems.push(problemAt(alertsYaml ?? yaml, path, message)))
   const said = [...new Set([...problems.map(say), ...checkRules(settings)])]
   if (said.length > 0) throw new AppError('bad_data', said.join('\n'))

@@ -11,9 +11,13 @@ import { pricesConfigSchema } from '../money/prices-config.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
 import { eventsConfigSchema } from '../receive/events/receiver.ts'
+import { hooksSchema } from '../receive/hooks/config.ts'
 import { hostConfigSchema } from '../receive/host/receiver.ts'
+import { kubernetesSchema } from '../receive/kubernetes/config.ts'
 import { otlpSchema } from '../receive/otlp/config.ts'
-import { scrapeConfigsSchema } from '../receive/scrape/config.ts'
+import { pushConfigSchema } from '../receive/push/receiver.ts'
+import { globalScrapeShape, scrapeConfigsSchema } from '../receive/scrape/config.ts'
+import { statsdConfigSchema } from '../receive/statsd/receiver.ts'
 import { autoscaleSchema } from '../scale/config.ts'
 import { clickhouseSchema, engineSchema } from '../store/config.ts'
 import { retentionSchema } from '../store/schema.ts'
@@ -55,11 +59,16 @@ const span = (text: string) => durationSchema.prefault(text)
 
 const globalSchema = z
   .strictObject({
-    scrape_interval: span('1m').refine((d) => d > 0, 'must be above 0'),
-    scrape_timeout: durationSchema.optional(),
+    ...globalScrapeShape,
     evaluation_interval: span('1m').refine((d) => d > 0, 'must be above 0'),
     rule_query_offset: span('0s'),
     external_labels: z.record(z.string(), z.string()).default({}),
+    query_log_file: z
+      .undefined({ error: 'not supported; slow queries are in the log, so remove query_log_file' })
+      .optional(),
+    runtime: z
+      .undefined({ error: 'is about the Go runtime, which Airboss does not have; remove it' })
+      .optional(),
   })
   .prefault({})
 
@@ -115,7 +124,12 @@ const listenSchema = z
   })
   .prefault({})
 
-export const configSchema = (env: Environment) =>
+/** Sections of prometheus.yml that Airboss has not: each is an error with its own words. */
+const refusedSection = (key: string, mend: string) =>
+  z.undefined({ error: `not supported; ${mend}, and remove ${key}` }).optional()
+
+/** `base` is the directory that relative paths in `scrape_configs` are meant from. */
+export const configSchema = (env: Environment, base = '.') =>
   z.strictObject({
     /** What this installation calls itself. */
     name: z.string().default('airboss'),
@@ -124,11 +138,30 @@ export const configSchema = (env: Environment) =>
     storage: storageSchema(env),
     query: queryConfig.prefault({}),
     host: hostConfigSchema,
+    /** A cluster to watch and to act in; `{}` is the one Airboss runs in. */
+    kubernetes: kubernetesSchema(env).optional(),
     otlp: otlpSchema.prefault({}),
     events: eventsConfigSchema,
+    /** Webhooks that come in, by name. */
+    hooks: hooksSchema(secretSchema(env)),
+    /** Pushgateway's forms, on the main address. */
+    pushgateway: pushConfigSchema,
+    /** Left out = nothing listens. */
+    statsd: statsdConfigSchema.optional(),
     prices: pricesConfigSchema,
     costs: costsSchema,
-    scrape_configs: scrapeConfigsSchema(env).default([]),
+    scrape_configs: scrapeConfigsSchema(env, base).default([]),
+    /** Further files with `scrape_configs`; patterns may match nothing. */
+    scrape_config_files: z.array(z.string().min(1)).default([]),
+    alerting: refusedSection(
+      'alerting',
+      'Airboss routes alerts itself: name your Alertmanager file under alertmanager',
+    ),
+    remote_write: refusedSection(
+      'remote_write',
+      'what Airboss has is in ClickHouse, and in its Prometheus API',
+    ),
+    remote_read: refusedSection('remote_read', 'Airboss reads from its own store only'),
     /** Rule files in Prometheus's form; left out = the packs that come with Airboss, `[]` = none. */
     rule_files: z.array(z.string()).optional(),
     /** A file in Alertmanager's form. */

@@ -4,12 +4,14 @@ import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:pat
 import { type AlertsConfig, emptyAlertsConfig, readAlertsConfig } from '../alerts/config.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { hash64 } from '../lib/hash.ts'
-import { parseYaml, problemAt, problemsError, problemsOf, type YamlText } from '../lib/yaml.ts'
+import { parseYaml, problemAt, problemsError, problemsOf, readYaml, type YamlText } from '../lib/yaml.ts'
 import type { ChannelKind } from '../model/ports/channel.ts'
 import { readPriceMap } from '../money/price-map.ts'
 import type { PriceMapFile } from '../money/prices.ts'
-import { channelKinds, globalHttpSchema } from '../notify/channels.ts'
+import { channelKinds, globalHttpSchema, globalKeys } from '../notify/channels.ts'
 import { oncallReceiverSchema } from '../oncall/config.ts'
+import { type ScrapeConfig, scrapeFileSchema } from '../receive/scrape/config.ts'
+import { mappingSchema, type StatsdMapping } from '../receive/statsd/mapping.ts'
 import type { RuleText } from '../rules/rules.ts'
 import { type Config, configSchema, type Environment } from './config-schema.ts'
 import { packageRoot } from './package-root.ts'
@@ -29,6 +31,8 @@ export interface Settings {
   readonly config: Config
   readonly alerts: AlertsConfig
   readonly rules: readonly RuleText[]
+  /** Null where no mapping file is given. */
+  readonly statsdMapping: StatsdMapping | null
   /** Own price maps, the first that knows a model first. */
   readonly priceMaps: readonly PriceMapFile[]
   /** Absolute. */
@@ -83,6 +87,30 @@ const readRules = (yaml: YamlText, patterns: readonly string[] | undefined, base
   }))
 }
 
+/** The jobs of `scrape_config_files`; names are one's own over all files. */
+const readScrapes = (yaml: YamlText, read: Config, base: string, env: Environment): ScrapeConfig[] => {
+  const jobs: ScrapeConfig[] = []
+  const names = new Map(read.scrape_configs.map((job) => [job.job_name, yaml.file]))
+  for (const [i, pattern] of read.scrape_config_files.entries()) {
+    const wrong = (message: string): AppError =>
+      problemsError([problemAt(yaml, ['scrape_config_files', i], message)])
+    const files = filesOf(pattern, base)
+    if (files === null)
+      throw wrong(`there is no file ${resolve(base, pattern)}; correct the path, or write a pattern`)
+    for (const file of files) {
+      const found = readYaml(scrapeFileSchema(env, dirname(file)), text(file, 'scrape file'), file)
+      for (const job of found.scrape_configs) {
+        const other = names.get(job.job_name)
+        if (other !== undefined)
+          throw wrong(`job ${job.job_name} of ${file} is in ${other} too; every job needs a name of its own`)
+        names.set(job.job_name, file)
+        jobs.push(job)
+      }
+    }
+  }
+  return jobs
+}
+
 /** The files named under prices.files; each is known in rows by its name and a digest. */
 const readPriceMaps = (yaml: YamlText, paths: readonly string[], base: string): PriceMapFile[] =>
   paths.map((path, i) => {
@@ -124,9 +152,21 @@ const readAlerts = (
   const alerts = readAlertsConfig(written, file, {
     kinds: [...channelKinds, oncallKind(config.oncall?.policies ?? new Map())],
     http: globalHttpSchema,
+    globals: globalKeys,
     env,
   })
   return { alerts, alertsYaml: parseYaml(written, file) }
+}
+
+const readMapping = (yaml: YamlText, config: Config, base: string): StatsdMapping | null => {
+  const path = config.statsd?.mapping
+  if (path === undefined) return null
+  const file = isAbsolute(path) ? path : join(base, path)
+  if (!existsSync(file))
+    throw problemsError([
+      problemAt(yaml, ['statsd', 'mapping'], `there is no file ${resolve(file)}; correct the path`),
+    ])
+  return readYaml(mappingSchema, text(file, 'statsd mapping'), file)
 }
 
 /** Reads everything; throws `bad_data` with every problem as `file:line: path: message`. */
@@ -136,7 +176,7 @@ export const readSettings = (flags: Flags, env: Environment = environment()): Se
   const base = file === '' ? resolve('.') : dirname(resolve(file))
   const yaml = parseYaml(file === '' ? '' : text(file, 'configuration'), file || 'built-in defaults')
   const written = (yaml.value ?? {}) as Record<string, unknown>
-  const parsed = configSchema(env).safeParse(written)
+  const parsed = configSchema(env, base).safeParse(written)
   if (!parsed.success) throw problemsError(problemsOf(yaml, parsed.error))
   const read = parsed.data
   const listen = {
@@ -146,10 +186,12 @@ export const readSettings = (flags: Flags, env: Environment = environment()): Se
     otlp_grpc: flags.otlpGrpc ?? env['AIRBOSS_OTLP_GRPC'] ?? read.listen.otlp_grpc,
     clickhouse: flags.clickhouse ?? env['AIRBOSS_CLICKHOUSE'] ?? read.listen.clickhouse,
   }
-  const config = { ...read, listen }
+  const scrape_configs = [...read.scrape_configs, ...readScrapes(yaml, read, base, env)]
+  const config = { ...read, listen, scrape_configs }
   return {
     config,
     ...readAlerts(yaml, config, base, env),
+    statsdMapping: readMapping(yaml, config, base),
     rules: readRules(yaml, config.rule_files, base),
     priceMaps: readPriceMaps(yaml, config.prices.files, base),
     dataDir: resolve(flags.data ?? env['AIRBOSS_DATA'] ?? 'data'),

@@ -1,6 +1,7 @@
 // Reload: the new configuration is read and checked whole before anything changes; a broken one leaves the old running.
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../lib/errors.ts'
+import { globalScrapeShape } from '../receive/scrape/config.ts'
 import { checkSettings } from './check.ts'
 import { type Flags, readSettings, type Settings } from './config.ts'
 import type { Context } from './context.ts'
@@ -9,7 +10,21 @@ import type { Receive } from './wire-receive.ts'
 import type { Tell } from './wire-tell.ts'
 
 /** Sections that take effect without a restart. */
-const live = new Set(['rule_files', 'alertmanager', 'scrape_configs', 'oncall', 'deployments'])
+const live = new Set([
+  'rule_files',
+  'alertmanager',
+  'scrape_configs',
+  'scrape_config_files',
+  'oncall',
+  'deployments',
+  'hooks',
+])
+
+/** A section as far as it takes effect at the next start only: what `global` says to scrapes holds at once. */
+const atStart = (section: string, written: unknown): unknown =>
+  section === 'global' && typeof written === 'object' && written !== null
+    ? Object.fromEntries(Object.entries(written).filter(([key]) => !(key in globalScrapeShape)))
+    : written
 
 export interface Reload {
   /** Throws `bad_data` with every problem; then nothing has changed. */
@@ -47,7 +62,9 @@ export const createReload = ({ context, flags, tell, receive, act }: ReloadDeps)
     await receive.apply(next.config)
     act.fleet.configure(next.config.deployments)
     const changed = [...new Set([...Object.keys(current.written), ...Object.keys(next.written)])].filter(
-      (key) => !live.has(key) && !isDeepStrictEqual(current.written[key], next.written[key]),
+      (key) =>
+        !live.has(key) &&
+        !isDeepStrictEqual(atStart(key, current.written[key]), atStart(key, next.written[key])),
     )
     if (changed.length > 0)
       log.warn({ sections: changed }, 'these sections changed and take effect at the next start')

@@ -52,6 +52,7 @@ export const tracedActuator = (tracer: Tracer, actuator: Actuator): Actuator => 
         return outcome
       },
     ),
+  rehearse: async (action, by, signal) => (await actuator.rehearse?.(action, by, signal)) ?? '',
 })
 
 /** One attempt. The path may be a secret, so only the host is named. */

@@ -19,22 +19,25 @@ export interface Access {
 /** Questions that come by POST because they are long. */
 const asked =
   /^\/api\/v1\/(query|query_range|query_exemplars|labels|series|format_query|label\/[^/]+\/values)$/
-const samples = /^\/(v1\/(metrics|traces|logs)|api\/v1\/(write|otlp\/.*)|api\/ops\/v1\/(events|costs))$/
+const samples =
+  /^\/(v1\/(metrics|traces|logs)|api\/v1\/(write|otlp\/.*)|api\/ops\/v1\/(events|costs)|metrics\/job.*)$/
 const acting = /^\/api\/ops\/v1\/(actions|decisions|rollouts|escalations)\b/
-/** Probes, and links that carry their own right. */
-const open = /^\/(-\/(healthy|ready)|oncall\/ack\/[^/]+)$/
+/** Probes, links that carry their own right, and hooks, which look at their own signatures. */
+const open = /^\/(-\/(healthy|ready)|oncall\/ack\/[^/]+|api\/ops\/v1\/hooks\/[^/]+)$/
 
 /** What a request does, to what: the terms in which roles are written. */
 const meaning = (method: string, path: string): { verb: Verb; thing: string } => {
   if (method === 'GET' || method === 'HEAD' || asked.test(path)) return { verb: 'read', thing: 'data' }
   if (samples.test(path)) return { verb: 'write', thing: 'samples' }
+  if (path.startsWith('/api/v1/admin/')) return { verb: 'write', thing: 'process' }
   if (path.startsWith('/-/')) return { verb: 'write', thing: 'config' }
   return acting.test(path) ? { verb: 'act', thing: 'actions' } : { verb: 'write', thing: 'records' }
 }
 
 const hostOf = (url: string | null | undefined): string[] => (url ? [new URL(url).hostname] : [])
 
-const anonymous: Actor = { id: 'anonymous:link', kind: 'anonymous' }
+/** Who comes to an open door without a token. */
+export const anonymous: Actor = { id: 'anonymous:link', kind: 'anonymous' }
 
 const httpGate =
   (room: Room): Authenticate =>

@@ -1,11 +1,14 @@
 // Act: what runs, whether the new is better, how many there should be; decisions, and the guard before the world.
+import { createActuators } from '../act/actuators.ts'
 import { createDecisions, type DecisionDesk } from '../act/decisions.ts'
 import { guard } from '../act/guard.ts'
+import { createKubernetesActuator } from '../act/kubernetes.ts'
 import { kindOf } from '../act/records.ts'
 import { createWebhooks } from '../act/webhook.ts'
 import { createFleet, type Fleet } from '../fleet/fleet.ts'
 import type { Batch } from '../model/batch.ts'
 import type { Action, Decision } from '../model/decision.ts'
+import type { Actuator } from '../model/ports/actuator.ts'
 import type { AlertSink } from '../model/ports/alert-sink.ts'
 import type { Ledger } from '../model/ports/ledger.ts'
 import type { Querier } from '../model/ports/querier.ts'
@@ -16,6 +19,7 @@ import { createRollouts, type Rollouts } from '../rollout/rollout.ts'
 import { createScaler, type Scaler } from '../scale/scale.ts'
 import type { Context } from './context.ts'
 import { tracedActuator } from './traced.ts'
+import type { Kubernetes } from './wire-kubernetes.ts'
 
 export interface Act extends Service {
   readonly fleet: Fleet
@@ -43,26 +47,46 @@ interface Parts {
   readonly sink: Sink<Batch>
   readonly ledger: Ledger
   readonly alerts: AlertSink
-  /** Charges machines to agents. */
-  readonly machines: Service
+  readonly kubernetes: Kubernetes | null
 }
 
-export const wireAct = (context: Context, { querier, sink, ledger, alerts, machines }: Parts): Act => {
-  const { settings, clock, metrics, send, table } = context
-  const { config } = settings
+/** Where actions go: webhooks, and the cluster. */
+const worldOf = (
+  context: Context,
+  { ledger, kubernetes }: Pick<Parts, 'ledger' | 'kubernetes'>,
+): Actuator => {
+  const { clock, metrics, send } = context
+  const { actions } = context.settings.config
   const log = context.log.child({ room: 'act' })
-  const common = { querier, ledger, clock, log, metrics }
-  const fleet = createFleet({ ledger, configured: config.deployments, clock })
   const webhooks = createWebhooks({
-    webhooks: config.actions.webhooks,
-    default: config.actions.default,
+    webhooks: actions.webhooks,
+    default: actions.default,
     send,
     decisionOf: decisionOf(ledger),
     clock,
     log,
     metrics,
   })
-  const world = context.tracing.wanted ? tracedActuator(context.tracing, webhooks) : webhooks
+  const cluster = kubernetes
+    ? createKubernetesActuator({
+        api: kubernetes.api,
+        config: actions.kubernetes,
+        clock,
+        log,
+        metrics,
+      })
+    : null
+  const actuators = createActuators({ webhooks, kubernetes: cluster, default: actions.default })
+  return context.tracing.wanted ? tracedActuator(context.tracing, actuators) : actuators
+}
+
+export const wireAct = (context: Context, { querier, sink, ledger, alerts, kubernetes }: Parts): Act => {
+  const { settings, clock, metrics, table } = context
+  const { config } = settings
+  const log = context.log.child({ room: 'act' })
+  const common = { querier, ledger, clock, log, metrics }
+  const fleet = createFleet({ ledger, configured: config.deployments, clock })
+  const world = worldOf(context, { ledger, kubernetes })
   const actuator = guard(world, { config: config.actions, ledger, clock, log, metrics })
   const decisions = createDecisions({
     ledger,
@@ -100,12 +124,10 @@ export const wireAct = (context: Context, { querier, sink, ledger, alerts, machi
       await decisions.start()
       await rollouts.start()
       await scaler.start()
-      await machines.start()
       await budgets.start()
     },
     drain: async () => {
       await budgets.drain()
-      await machines.drain()
       await scaler.drain()
       await rollouts.drain()
       await decisions.drain()

@@ -9,7 +9,7 @@ import { prometheusRoutes } from '../api/prometheus/routes.ts'
 import { type Authenticate, createHttpServer, splitAddress } from '../api/server.ts'
 import { consoleRoutes } from '../console/routes.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
-import type { AppError } from '../lib/errors.ts'
+import { AppError } from '../lib/errors.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
 import type { CostReports } from '../model/ports/cost-reports.ts'
@@ -20,7 +20,7 @@ import type { Context } from './context.ts'
 import { version } from './package-root.ts'
 import type { Reload } from './reload.ts'
 import { shownConfig } from './shown-config.ts'
-import type { Access } from './wire-access.ts'
+import { type Access, anonymous } from './wire-access.ts'
 import type { Act } from './wire-act.ts'
 import { wireConsole } from './wire-console.ts'
 import type { Keep } from './wire-keep.ts'
@@ -64,6 +64,7 @@ const prometheusDoors = (context: Context, { keep, querier, tell, receive, reloa
   metadata: () => context.metadata.all(),
   ruleGroups: () => tell.rules.groups(),
   targets: () => receive.scraper.targets(),
+  droppedTargets: () => receive.scraper.dropped(),
   remoteWrite: receive.remoteWrite,
   otlp: receive.otlpHttp,
   bodies: receive.bodies,
@@ -82,6 +83,17 @@ const refuse = (error: AppError, path: string): Response => {
     return errorResponse(error)
   if (path.startsWith('/api/v2/')) return Response.json(error.message, { status: error.status })
   return plainError(error)
+}
+
+/** A hook without a secret of its own is called like the rest of the API. */
+const mayPost = ({ authorizer }: Access, actor: Actor): void => {
+  if (actor.id === anonymous.id)
+    throw new AppError(
+      'unauthorized',
+      'this hook has no secret of its own: send Authorization: Bearer <token>',
+    )
+  const why = authorizer.may(actor, 'write', 'samples')
+  if (why !== null) throw new AppError('forbidden', why)
 }
 
 /** The console's and the APIs' server. */
@@ -111,8 +123,20 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
       app.get('/metrics', async (c) =>
         c.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
       )
+      const { push } = receive.inlets
+      if (push) {
+        const methods = ['PUT', 'POST', 'DELETE']
+        app.on(methods, ['/metrics/job/*', '/metrics/job@base64/*'], mount(push, receive.bodies))
+        app.get('/api/v1/metrics', mount(push.listing, receive.bodies))
+        app.put('/api/v1/admin/wipe', mount(push.wipe, receive.bodies))
+      }
       app.post('/api/ops/v1/events', mount(events, receive.bodies, opsError))
       app.post('/api/ops/v1/costs', mount(receive.costs, receive.bodies, opsError))
+      app.post('/api/ops/v1/hooks/:name', async (c, next) => {
+        if (receive.inlets.hooks.needsAccess(c.req.param('name'))) mayPost(parts.access, c.get('actor'))
+        await next()
+      })
+      app.post('/api/ops/v1/hooks/:name', mount(receive.inlets.hooks, receive.bodies, opsError))
       app.post(
         '/api/ops/v1/costs/focus',
         focusImport((body, form, signal) => receive.bills.take(body, form, signal), opsError),

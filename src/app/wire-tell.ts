@@ -1,8 +1,10 @@
 // Tell: rules make alerts, alerts make notifications, notifications find people.
 import { join } from 'node:path'
 import { type Alerts, createAlerts } from '../alerts/alerts.ts'
+import { createOutsideSeries, type OutsideSeries } from '../alerts/outside-series.ts'
 import { openJournal } from '../lib/journal.ts'
 import { rowLog } from '../lib/row-log.ts'
+import { duration } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import type { AlertSink } from '../model/ports/alert-sink.ts'
 import type { Integration, ReceiverConfig } from '../model/ports/channel.ts'
@@ -109,13 +111,15 @@ const makeRules = (context: Context, { querier, sink }: Parts, alerts: AlertSink
 
 const makeAlerts = async (
   context: Context,
-  ledger: Ledger,
+  { ledger, sink }: Parts,
   integrations: ReturnType<typeof integrationsOf>,
 ) => {
   const { settings, clock, metrics } = context
   const log = context.log.child({ room: 'alerts' })
   const journal = await openJournal({ dir: join(settings.dataDir, 'alerts'), log })
+  let series: OutsideSeries | null = null
   const alerts = createAlerts({
+    outsideChanged: async () => series?.write(),
     config: settings.alerts,
     notifiers: integrations,
     ledger,
@@ -125,7 +129,12 @@ const makeAlerts = async (
     metrics,
     externalURL: context.externalURL,
   })
-  return { alerts, journal }
+  series = createOutsideSeries({
+    alerts: () => alerts.outside(),
+    ...{ table: context.table, sink, limits: { ...context.limits, protocol: 'alerts' }, clock, log, metrics },
+    interval: duration(Math.min(settings.config.global.evaluation_interval, 15_000)),
+  })
+  return { alerts, journal, series }
 }
 
 export const wireTell = async (context: Context, parts: Parts): Promise<Tell> => {
@@ -139,9 +148,9 @@ export const wireTell = async (context: Context, parts: Parts): Promise<Tell> =>
   let current = settings
   const pagers = pagersFor(() => channels, traces)
   const oncall = await makeOncall(context, settings.config.oncall ?? emptyOncallConfig, pagers)
-  const { alerts, journal } = await makeAlerts(
+  const { alerts, journal, series } = await makeAlerts(
     context,
-    parts.ledger,
+    parts,
     integrationsOf(() => channels, oncall, traces),
   )
   const alertSink = traces.alertSink(alerts)
@@ -173,11 +182,13 @@ export const wireTell = async (context: Context, parts: Parts): Promise<Tell> =>
     start: async () => {
       await oncall.start()
       await alerts.start()
+      await series.start()
       await rules.apply(settings.rules)
       await rules.start()
     },
     drain: async () => {
       await rules.drain()
+      await series.drain()
       await alerts.drain()
       await oncall.drain()
       await journal.close()

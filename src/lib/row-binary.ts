@@ -48,6 +48,26 @@ export class RowWriter {
     return this
   }
 
+  uint8(value: number): this {
+    this.#room(1)
+    this.#buffer[this.#at++] = value
+    return this
+  }
+
+  int32s(values: readonly number[]): this {
+    this.varint(values.length)
+    this.#room(values.length * 4)
+    for (let i = 0; i < values.length; i++) this.#at = this.#buffer.writeInt32LE(values[i]!, this.#at)
+    return this
+  }
+
+  float64s(values: readonly number[]): this {
+    this.varint(values.length)
+    this.#room(values.length * 8)
+    for (let i = 0; i < values.length; i++) this.#at = this.#buffer.writeDoubleLE(values[i]!, this.#at)
+    return this
+  }
+
   /** An unsigned 64-bit number as two words. */
   words(low: number, high: number): this {
     this.#room(8)

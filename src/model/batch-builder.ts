@@ -1,9 +1,12 @@
 // Collects decoded samples into columns, refuses what may not pass, and remembers why.
+import { RowWriter } from '../lib/row-binary.ts'
 import type { Instant } from '../lib/time.ts'
 import type { Batch, CostRow, EventRow, Metadata } from './batch.ts'
 import type { Cardinality, CardinalityReason } from './cardinality.ts'
 import { ExemplarRows, exemplarLabelsFit } from './exemplar.ts'
-import type { Labels } from './labels.ts'
+import { type Labels, labelOf, metricName } from './labels.ts'
+import { encodeHistogram, fitted, type NativeHistogram, wrongWith } from './native-histogram.ts'
+import type { SeriesRows } from './packed-rows.ts'
 import type { SeriesRef, SeriesTable } from './series.ts'
 
 export interface AdmissionLimits {
@@ -31,6 +34,9 @@ export const defaultAdmission: AdmissionLimits = {
   labelValueLength: 4096,
 }
 
+/** Most buckets of a native histogram; one with more loses resolution until it has no more, or is refused. */
+const mostBuckets = 10_000
+
 export type RejectReason =
   | 'too_old'
   | 'too_far_ahead'
@@ -39,6 +45,7 @@ export type RejectReason =
   | 'label_limit'
   | 'bad_labels'
   | 'bad_sample'
+  | 'bad_histogram'
   | 'unsupported'
 
 export interface Rejection {
@@ -58,6 +65,7 @@ export class BatchBuilder {
   #at: Float64Array
   #value: Float64Array
   #length = 0
+  #histograms: { refs: number[]; ats: number[]; ends: number[]; rows: RowWriter } | null = null
   readonly metadata: Metadata[] = []
   readonly events: EventRow[] = []
   readonly costs: CostRow[] = []
@@ -166,6 +174,31 @@ export class BatchBuilder {
   }
 
   /**
+   * Adds one native histogram; false when its time is outside the accepted age or it is none (`integers`: its counts came as integers, which
+   * must add up). One with too many buckets, or too fine a schema, is kept at a lower resolution.
+   */
+  histogram(ref: SeriesRef, at: number, h: NativeHistogram, integers = false): boolean {
+    if (!this.#timely(ref, at)) return false
+    const why = wrongWith(h, integers)
+    const kept = why ? null : fitted(h, mostBuckets)
+    if (!kept) {
+      const name = labelOf(this.#table.labels(ref), metricName)
+      this.reject(
+        'bad_histogram',
+        `native histogram ${name}: ${why ?? `more than ${mostBuckets} buckets, and no lower resolution to bring it to`}`,
+      )
+      return false
+    }
+    this.#histograms ??= { refs: [], ats: [], ends: [], rows: new RowWriter(4096) }
+    const { refs, ats, ends, rows } = this.#histograms
+    encodeHistogram(kept, rows)
+    refs.push(ref)
+    ats.push(at)
+    ends.push(rows.length)
+    return true
+  }
+
+  /**
    * Adds an exemplar of a series, `labels` with `trace_id` and `span_id` among them; `at` in milliseconds. False when it is left out: its
    * labels have more than 128 characters, or its time is outside the accepted age.
    */
@@ -228,6 +261,17 @@ export class BatchBuilder {
     this.#value = value
   }
 
+  #histogramRows(): SeriesRows | undefined {
+    if (!this.#histograms) return undefined
+    const { refs, ats, ends, rows } = this.#histograms
+    return {
+      ref: Uint32Array.from(refs),
+      at: Float64Array.from(ats),
+      ends: Uint32Array.from(ends),
+      bytes: rows.bytes(),
+    }
+  }
+
   build(): Batch {
     const n = this.#length
     return {
@@ -237,6 +281,7 @@ export class BatchBuilder {
       metadata: this.metadata,
       events: this.events,
       costs: this.costs,
+      histograms: this.#histogramRows(),
       ...(this.#exemplars ? { exemplars: this.#exemplars.build() } : {}),
     }
   }

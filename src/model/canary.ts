@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { durationSchema } from '../lib/config.ts'
 import { type Duration, duration } from '../lib/time.ts'
+import { workloadSchema } from './workload.ts'
 
 const span = (text: string) => durationSchema.prefault(text)
 
@@ -77,6 +78,8 @@ export const canarySchema = z.strictObject({
   on_fail: z.enum(['rollback', 'hold']).default('rollback'),
   /** The webhook or other actuator that carries it out; '' = the default one. */
   actuator: z.string().default(''),
+  /** Where it runs, for the actuator `kubernetes`. */
+  workload: workloadSchema.optional(),
 })
 
 /** The last stretch that is judged by itself. */

@@ -16,6 +16,16 @@ export interface TargetView {
   readonly scrapeTimeout: Duration
 }
 
+export interface DroppedTargetsView {
+  /** Those that are kept to be shown. */
+  readonly kept: readonly {
+    readonly discoveredLabels: Readonly<Record<string, string>>
+    readonly scrapePool: string
+  }[]
+  /** All of them, by job. */
+  readonly counts: Readonly<Record<string, number>>
+}
+
 export interface DecisionView {
   readonly decision: Decision
   /** What became of its action; `none` where it asks for nothing. */

@@ -18,7 +18,8 @@ import type { ChannelContext, ChannelGlobals } from '../model/ports/channel.ts'
 import { deliveryOf, retryAfter } from './answer.ts'
 import { channelKinds, createChannels, globalHttpSchema } from './channels.ts'
 import { deliver } from './deliver.ts'
-import { dedupKey, truncate } from './pagerduty.ts'
+import { truncate } from './lenient-text.ts'
+import { dedupKey } from './pagerduty.ts'
 import { createTemplates, humanizeDuration } from './templates.ts'
 
 const at = Date.parse('2026-01-01T00:00:00Z')
@@ -199,7 +200,7 @@ describe('pagerduty', () => {
     [{ ...key, routing_key_file: 'x' }, 'one of routing_key'],
     [{ service_key: 'x' }, 'Events v1'],
     [{ ...key, description: '{{ .Nope' }, 'template'],
-    [{ ...key, http_config: { tls_config: {} } }, 'tls_config is not yet supported'],
+    [{ ...key, http_config: { oauth2: {} } }, 'oauth2 is not yet supported'],
     [{ ...key, http_config: { basic_auth: {}, bearer_token: 'x' } }, 'only one of'],
   ])('configuration %o is refused', (config, why) => expect(() => make('pagerduty', config)).toThrow(why))
 })

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Clock } from '../lib/clock.ts'
 import { durationSchema, fileSecret, type Secret } from '../lib/config.ts'
-import { AppError, messageOf } from '../lib/errors.ts'
 import type { HttpSend } from '../lib/http.ts'
 import { duration, instant, iso, second } from '../lib/time.ts'
 import type { Notification } from '../model/alert.ts'
@@ -12,13 +11,9 @@ import type { Delivery, Notifier } from '../model/ports/notifier.ts'
 import type { Page, Pager } from '../model/ports/pager.ts'
 import { deliveryOf, deliveryOfError } from './answer.ts'
 import { type HttpConfig, httpConfigSchema } from './http-config.ts'
-import { type NotificationTemplates, type NotificationText, templateProblem } from './templates.ts'
+import { lenientText, templateText as text, truncate } from './lenient-text.ts'
+import type { NotificationTemplates, NotificationText } from './templates.ts'
 
-const text = z.string().superRefine((value, ctx) => {
-  const problem = templateProblem(value)
-  // A template of the user's own files is not known yet: only syntax is checked here.
-  if (problem && !/not defined|no template/.test(problem)) ctx.addIssue(problem)
-})
 const old = (name: string) =>
   z
     .undefined(
@@ -81,12 +76,6 @@ const mostSummary = 1024
 const attemptTime = duration(30 * second)
 const severities = new Set(['critical', 'error', 'warning', 'info'])
 
-/** At most `most` characters, never half of one. */
-export const truncate = (value: string, most: number): string => {
-  const characters = [...value]
-  return characters.length <= most ? value : `${characters.slice(0, most - 1).join('')}…`
-}
-
 /** The same for a group before and after a restart, and within PagerDuty's 255 characters whatever the key's length. */
 export const dedupKey = (groupKey: string): string => createHash('sha256').update(groupKey).digest('hex')
 
@@ -137,48 +126,12 @@ type Fields = Readonly<
   >
 >
 
-const anExample: Notification = {
-  receiver: 'example',
-  groupKey: '{}:{}',
-  status: 'firing',
-  reason: 'first notification',
-  groupLabels: {},
-  commonLabels: {},
-  commonAnnotations: {},
-  routeLabels: {},
-  externalURL: '',
-  truncatedAlerts: 0,
-  alerts: [],
-  at: instant(0),
-}
-
-/** Throws where a text calls a template that is not there: the first page would find it out, and be lost. */
-const tryOut = (render: NotificationText): void => {
-  try {
-    render(anExample)
-  } catch (error) {
-    // What an example cannot fill says nothing about real alerts.
-    if (error instanceof AppError && / is not defined$/.test(error.message)) throw error
-  }
-}
-
 const compileAll = (config: PagerdutyConfig, templates: NotificationTemplates) => {
-  /** A text that these alerts cannot fill costs its words, not the page. */
   const compile = (
     value: string,
     name: string,
-    otherwise: (n: Notification, why: string) => string = () => '',
-  ): NotificationText => {
-    const render = templates.compile(value, `pagerduty ${name}`)
-    tryOut(render)
-    return (n) => {
-      try {
-        return render(n)
-      } catch (error) {
-        return otherwise(n, messageOf(error))
-      }
-    }
-  }
+    otherwise?: (n: Notification, why: string) => string,
+  ): NotificationText => lenientText(templates, value, `pagerduty ${name}`, otherwise)
   const each = <T extends Record<string, string>>(list: readonly T[], what: string) =>
     list.map((item) => Object.entries(item).map(([k, v]) => [k, compile(v, `${what} ${k}`)] as const))
   const names = ['client', 'client_url', 'severity', 'class', 'component', 'group'] as const

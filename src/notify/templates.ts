@@ -1,10 +1,12 @@
 // Templates of notifications: Alertmanager's data and functions over Go's template language, with default texts of our own.
 import { AppError } from '../lib/errors.ts'
 import { type GoTime, goTime } from '../lib/template/go-time.ts'
-import { createTemplateSet, type Functions, type Template } from '../lib/template/template.ts'
+import { createTemplateSet, type Functions, type Template, Verbatim } from '../lib/template/template.ts'
 import { textFunctions } from '../lib/template/text-functions.ts'
 import { type Instant, instant } from '../lib/time.ts'
 import type { Notification, NotifiedAlert } from '../model/alert.ts'
+import { emailTemplates } from './email-template.ts'
+import { escapeHtml } from './html.ts'
 
 type Set = Readonly<Record<string, string>>
 
@@ -84,7 +86,7 @@ const functions = (now: () => Instant): Functions => {
     trimSpace: (text: string) => text.trim(),
     join: (separator: string, list: readonly unknown[]) => list.map(String).join(separator),
     stringSlice: (...texts: string[]) => texts,
-    // Nothing here is HTML: a text is as safe as it will be.
+    // In plain text nothing is escaped; the HTML set has its own two.
     safeHtml: (text: string) => text,
     safeUrl: (text: string) => text,
     urlUnescape: (text: string) => decodeURIComponent(text.replaceAll('+', ' ')),
@@ -135,6 +137,19 @@ export const defaultTemplates = `
 {{ range .Annotations.SortedPairs }}  {{ .Name }}: {{ .Value }}
 {{ end }}  {{ .GeneratorURL }}
 {{ end }}{{ end }}
+{{ define "__bracketed" }}[{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] {{ .GroupLabels.SortedPairs.Values | join " " }} {{ if gt (len .CommonLabels) (len .GroupLabels) }}({{ (.CommonLabels.Remove .GroupLabels.Names).Values | join " " }}){{ end }}{{ end }}
+{{ define "slack.default.title" }}{{ template "__bracketed" . }}{{ end }}
+{{ define "slack.default.titlelink" }}{{ template "__alerturl" . }}{{ end }}
+{{ define "slack.default.username" }}Airboss{{ end }}
+{{ define "slack.default.fallback" }}{{ template "slack.default.title" . }} | {{ template "slack.default.titlelink" . }}{{ end }}
+{{ define "slack.default.color" }}{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}{{ end }}
+{{ define "slack.default.pretext" }}{{ end }}
+{{ define "slack.default.text" }}{{ end }}
+{{ define "slack.default.footer" }}{{ end }}
+{{ define "slack.default.callbackid" }}{{ end }}
+{{ define "slack.default.iconemoji" }}{{ end }}
+{{ define "slack.default.iconurl" }}{{ end }}
+{{ define "email.default.subject" }}{{ template "__bracketed" . }}{{ end }}
 {{ define "pagerduty.default.client" }}Airboss{{ end }}
 {{ define "pagerduty.default.clientURL" }}{{ template "__alerturl" . }}{{ end }}
 {{ define "pagerduty.default.description" }}{{ template "__subject" . }}{{ end }}
@@ -144,6 +159,8 @@ export const defaultTemplates = `
 export interface NotificationTemplates {
   /** Reads a template; throws `bad_data` with line and column. */
   compile(text: string, name: string): NotificationText
+  /** The same for HTML: what the alerts say is escaped where it stands. */
+  compileHtml(text: string, name: string): NotificationText
 }
 /** Renders for a notification; throws `bad_data` when a text cannot be made from it. */
 export type NotificationText = (notification: Notification) => string
@@ -153,16 +170,27 @@ export const createTemplates = (
   files: readonly { readonly name: string; readonly text: string }[],
   now: () => Instant,
 ): NotificationTemplates => {
-  const set = createTemplateSet(functions(now), { missingKey: 'zero' })
-  set.add(defaultTemplates, 'default texts')
-  for (const file of files) set.add(file.text, file.name)
+  const own = functions(now)
+  const plain = createTemplateSet(own, { missingKey: 'zero' })
+  const safe = (text: string): Verbatim => new Verbatim(text)
+  const html = createTemplateSet(
+    { ...own, safeHtml: safe, safeUrl: safe },
+    { missingKey: 'zero', escape: escapeHtml },
+  )
+  for (const set of [plain, html]) {
+    set.add(defaultTemplates, 'default texts')
+    set.add(emailTemplates, 'default email')
+    for (const file of files) set.add(file.text, file.name)
+  }
+  const compile = (set: typeof plain, text: string, name: string): NotificationText => {
+    // Most fields are plain words: they need no evaluation.
+    if (!text.includes('{{')) return () => text
+    const template: Template = set.compile(text, name)
+    return (n) => template.render(templateData(n))
+  }
   return {
-    compile: (text, name) => {
-      // Most fields are plain words: they need no evaluation.
-      if (!text.includes('{{')) return () => text
-      const template: Template = set.compile(text, name)
-      return (n) => template.render(templateData(n))
-    },
+    compile: (text, name) => compile(plain, text, name),
+    compileHtml: (text, name) => compile(html, text, name),
   }
 }
 

@@ -5,7 +5,13 @@ import { type Duration, duration } from '../lib/time.ts'
 import type { ChannelKind } from '../model/ports/channel.ts'
 
 /** One device of a user. */
-export type Target = { readonly webhook: Secret } | { readonly pagerduty: Secret }
+export type Target =
+  | { readonly webhook: Secret }
+  | { readonly pagerduty: Secret }
+  /** An incoming webhook, or a channel or member to which the Alertmanager file's `slack_app_token` or `slack_api_url` posts. */
+  | { readonly slack: Secret }
+  /** Through the Alertmanager file's `smtp_smarthost`. */
+  | { readonly email: string }
 
 export interface User {
   readonly id: string
@@ -37,9 +43,18 @@ export interface OncallConfig {
 }
 
 const targetSchema = (secret: z.ZodType<Secret>): z.ZodType<Target> =>
-  z.union([z.strictObject({ webhook: secret }), z.strictObject({ pagerduty: secret })], {
-    error: 'a device is { webhook: URL } or { pagerduty: ROUTING_KEY }',
-  })
+  z.union(
+    [
+      z.strictObject({ webhook: secret }),
+      z.strictObject({ pagerduty: secret }),
+      z.strictObject({ slack: secret }),
+      z.strictObject({ email: z.email('not an email address') }),
+    ],
+    {
+      error:
+        'a device is { webhook: URL }, { pagerduty: ROUTING_KEY }, { slack: CHANNEL, MEMBER or WEBHOOK URL } or { email: ADDRESS }',
+    },
+  )
 
 const stepSchema = z
   .strictObject({

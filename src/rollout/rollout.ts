@@ -15,6 +15,7 @@ import type { Ledger } from '../model/ports/ledger.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
+import { workloadParams } from '../model/workload.ts'
 import { type Judgement, judge, judgeSides, type Side } from './judge.ts'
 import { queryFor } from './query-for.ts'
 import { realPoints } from './real-points.ts'
@@ -264,7 +265,7 @@ class CanaryWatch implements Rollouts {
 
   #decision(w: Watched, { verdict, reason }: Effect, judgement: Judgement, now: Instant): Decision {
     const { agent, version } = w.deployment
-    const { baseline, actuator } = w.canary
+    const { baseline, actuator, workload } = w.canary
     const { startedAt } = w.progress
     // One promotion or rollback a run of the canary; it may be held more often.
     const id = `rollout:${w.id}:${startedAt}:${verdict}${verdict === 'hold' ? `:${now}` : ''}`
@@ -283,8 +284,8 @@ class CanaryWatch implements Rollouts {
             subject: agent,
             params:
               verdict === 'promote'
-                ? { version, from: baseline, to: version }
-                : { version, from: version, to: baseline },
+                ? { version, from: baseline, to: version, ...workloadParams(workload, version) }
+                : { version, from: version, to: baseline, ...workloadParams(workload, baseline) },
             reason: whole,
             causes: [id],
             actuator,

@@ -1,6 +1,7 @@
 // What an operator may set about scaling one agent: bounds, metrics and their goals, and how fast it may go.
 import { z } from 'zod'
 import { durationSchema } from '../lib/config.ts'
+import { scaleTargetSchema } from '../model/workload.ts'
 
 const span = (text: string) => durationSchema.prefault(text)
 
@@ -62,6 +63,8 @@ const autoscalerSchema = z
     /** Data older than this counts as missing; a query looks back five minutes at most. */
     stale_after: span('2m').refine((d) => d > 0 && d <= 300_000, 'between 1ms and 5m'),
     actuator: z.string().default(''),
+    /** What is scaled, for the actuator `kubernetes`. */
+    workload: scaleTargetSchema.optional(),
   })
   .refine((a) => a.min_replicas <= a.max_replicas, {
     path: ['max_replicas'],

@@ -12,6 +12,7 @@ import type { Metrics } from '../model/ports/metrics.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { ScaleView } from '../model/views.ts'
+import { placeText } from '../model/workload.ts'
 import { type Combined, combine, type Measured, type Proposal, propose } from './compare.ts'
 import type { Autoscaler } from './config.ts'
 import { type Allowed, type Change, decide, type Run, recentChanges, remember } from './policy.ts'
@@ -209,10 +210,10 @@ class Autoscalers implements Scaler {
   ): Promise<void> {
     w.state = { ...w.state, current, desired: replicas, reason, status: 'scaling', checkedAt: now }
     if (w.memory.asked === replicas && !this.#mayAskAgain(w, now)) return
-    const { agent, actuator } = w.config
+    const { agent, actuator, workload } = w.config
     const id = `scale:${w.name}:${now}`
     const causes = [id]
-    const params = { from: current, replicas }
+    const params = { from: current, replicas, ...(workload ? { workload: placeText(workload) } : {}) }
     await this.#deps.decisions.record(
       {
         id,

@@ -10,7 +10,7 @@ export const allThere = (...programs: readonly string[]): boolean =>
     const there = spawnSync(program, ['--version']).error === undefined
     if (!there)
       process.stderr.write(
-        `SKIPPED: ${program} is not on PATH; apt-get install prometheus prometheus-node-exporter prometheus-alertmanager\n`,
+        `SKIPPED: ${program} is not on PATH; apt-get install prometheus prometheus-node-exporter prometheus-pushgateway prometheus-blackbox-exporter prometheus-alertmanager\n`,
       )
     return there
   })

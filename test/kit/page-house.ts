@@ -16,7 +16,7 @@ import { silentLogger } from '../../src/lib/log.ts'
 import { memoryRowLog } from '../../src/lib/row-log.ts'
 import { instant } from '../../src/lib/time.ts'
 import { readYaml } from '../../src/lib/yaml.ts'
-import { channelKinds, createChannels, globalHttpSchema } from '../../src/notify/channels.ts'
+import { channelKinds, createChannels, globalHttpSchema, globalKeys } from '../../src/notify/channels.ts'
 import { ackKeyFile, createAckSigner } from '../../src/oncall/ack-link.ts'
 import { oncallKind, oncallSchema } from '../../src/oncall/config.ts'
 import { createOncall, type Oncall } from '../../src/oncall/oncall.ts'
@@ -74,6 +74,7 @@ export class PageHouse {
       kinds,
       env: {},
       http: globalHttpSchema,
+      globals: globalKeys,
     })
     let dead = false
     this.#die = () => {

@@ -12,7 +12,7 @@ import { readYaml } from '../../src/lib/yaml.ts'
 import { defaultAdmission } from '../../src/model/batch-builder.ts'
 import { labelsOf, printLabels } from '../../src/model/labels.ts'
 import { SeriesTable } from '../../src/model/series.ts'
-import { scrapeConfigsSchema } from '../../src/receive/scrape/config.ts'
+import { defaultScrapeGlobal, scrapeConfigsSchema } from '../../src/receive/scrape/config.ts'
 import { createScraper } from '../../src/receive/scrape/receiver.ts'
 import { CollectingSink } from '../kit/collecting-sink.ts'
 import { fakeMetrics } from '../kit/metrics.ts'
@@ -154,11 +154,12 @@ test.runIf(there)(
     const http = createHttp()
     const scraper = createScraper({
       configs: readYaml(scrapeConfigsSchema({}), yamlFor(address), 'prom.yml'),
-      global: { scrape_interval: duration(500), scrape_timeout: duration(500) },
+      global: { ...defaultScrapeGlobal, scrape_interval: duration(500), scrape_timeout: duration(500) },
       table,
       sink,
       limits: defaultAdmission,
       send: http.send,
+      connect: createHttp,
       clock: systemClock,
       log: silentLogger(),
       metrics: fakeMetrics(),

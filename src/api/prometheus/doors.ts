@@ -11,7 +11,7 @@ import type { Querier } from '../../model/ports/querier.ts'
 import type { SeriesIndex } from '../../model/ports/series-index.ts'
 import type { RuleGroupState } from '../../model/rule-group.ts'
 import type { SeriesRef } from '../../model/series.ts'
-import type { TargetView } from '../../model/views.ts'
+import type { DroppedTargetsView, TargetView } from '../../model/views.ts'
 
 export interface PrometheusDoors {
   readonly clock: Clock
@@ -22,6 +22,7 @@ export interface PrometheusDoors {
   readonly metadata: () => readonly Metadata[]
   readonly ruleGroups: () => readonly RuleGroupState[]
   readonly targets: () => readonly TargetView[]
+  readonly droppedTargets: () => DroppedTargetsView
   readonly remoteWrite: HttpHandler
   readonly otlp: HttpHandler
   /** Room for request bodies, finished or not. */

@@ -1,7 +1,7 @@
 // Rules, alerts, targets and what Airboss says of itself, in the shapes Prometheus answers.
 import type { Hono } from 'hono'
 import { formatFloat } from '../../lib/template/float.ts'
-import { iso } from '../../lib/time.ts'
+import { formatDuration, iso } from '../../lib/time.ts'
 import type { ActiveAlert } from '../../model/alert.ts'
 import { labelOf, metricName, recordOf } from '../../model/labels.ts'
 import type { RuleGroupState } from '../../model/rule-group.ts'
@@ -66,9 +66,27 @@ const targetJson = (t: TargetView): object => ({
   lastScrape: t.lastScrapeAt === null ? never : iso(t.lastScrapeAt),
   lastScrapeDuration: t.lastScrapeDuration / 1000,
   health: t.health,
-  scrapeInterval: `${t.scrapeInterval / 1000}s`,
-  scrapeTimeout: `${t.scrapeTimeout / 1000}s`,
+  scrapeInterval: formatDuration(t.scrapeInterval),
+  scrapeTimeout: formatDuration(t.scrapeTimeout),
 })
+
+/** Targets filtered by `state` (active, dropped; anything else is both) and `scrapePool`. */
+const targetsData = (doors: PrometheusDoors, params: URLSearchParams): object => {
+  const state = (params.get('state') ?? 'any').toLowerCase()
+  const pool = params.get('scrapePool') ?? ''
+  const fits = ({ scrapePool }: { readonly scrapePool: string }): boolean =>
+    pool === '' || scrapePool === pool
+  const active = state === 'dropped' ? [] : doors.targets().filter(fits).map(targetJson)
+  const { kept, counts } = doors.droppedTargets()
+  const shown = state !== 'active'
+  return {
+    activeTargets: active,
+    droppedTargets: shown ? kept.filter(fits) : [],
+    droppedTargetCounts: Object.fromEntries(
+      Object.entries(counts).filter(([scrapePool]) => shown && fits({ scrapePool })),
+    ),
+  }
+}
 
 /** Rules filtered as the rules API's parameters say: type, rule_name[], rule_group[], file[], exclude_alerts. */
 const rulesData = (groups: readonly RuleGroupState[], params: URLSearchParams): object => {
@@ -100,14 +118,10 @@ export const statusRoutes = (app: Hono<Env>, doors: PrometheusDoors): void => {
         .flatMap((g) => g.rules.flatMap((r) => (r.type === 'alerting' ? r.alerts.map(alertJson) : []))),
     }),
   )
-  app.get('/api/v1/targets', (c) => {
-    const wanted = c.req.query('state') ?? 'any'
-    return dataResponse({
-      activeTargets: wanted === 'dropped' ? [] : doors.targets().map(targetJson),
-      droppedTargets: [],
-      droppedTargetCounts: {},
-    })
-  })
+  app.get('/api/v1/targets', (c) => dataResponse(targetsData(doors, new URL(c.req.url).searchParams)))
+  app.get('/api/v1/scrape_pools', () =>
+    dataResponse({ scrapePools: Object.keys(doors.droppedTargets().counts).sort() }),
+  )
   app.get('/api/v1/alertmanagers', () => dataResponse({ activeAlertmanagers: [], droppedAlertmanagers: [] }))
   // No `features`: Grafana takes a non-empty one for Mimir and asks for a ruler that is not there.
   app.get('/api/v1/status/buildinfo', () =>

@@ -89,12 +89,16 @@ const groupPanel = (
     const { rows, total } = await sums(context, by)
     if (rows.length === 0) return { body: nothing }
     const whole = Number(total.usd)
+    // What has no price costs something all the same: it is not known what.
+    const unpriced = new Set(context.doors.costs.unpriced().map((m) => m[by]))
+    const known = (r: (typeof rows)[number]): boolean =>
+      Number(r.usd) !== 0 || !unpriced.has(r.group[by] ?? '')
     return {
       body: html`<div class="scroll" tabindex="0"><table class="plain"><thead><tr><th scope="col">${title}</th><th scope="col" class="r">Spent</th><th scope="col" class="r">Share</th></tr></thead><tbody>${rows
         .slice(0, shown)
         .map(
           (r) =>
-            html`<tr><th scope="row">${r.group[by] || 'none'}</th><td class="r num">${money(r.usd)}</td><td class="r num">${whole > 0 ? percent(Number(r.usd) / whole) : unknown}</td></tr>`,
+            html`<tr><th scope="row">${r.group[by] || 'none'}</th><td class="r num">${known(r) ? money(r.usd) : unknown}</td><td class="r num">${whole > 0 && known(r) ? percent(Number(r.usd) / whole) : unknown}</td></tr>`,
         )}</tbody></table></div>`,
       options: { aside: 'this month' },
     }

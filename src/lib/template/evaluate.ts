@@ -4,7 +4,7 @@ import { messageOf } from '../errors.ts'
 import type { Command, Definition, Node, Offset, Operand, Pipe, Source } from './ast.ts'
 import { builtins } from './builtins.ts'
 import { templateError } from './template-error.ts'
-import { entriesOf, hasMethod, isEmpty, isRecord, isTrue, lookup, show, typeName } from './value.ts'
+import { entriesOf, hasMethod, isEmpty, isRecord, isTrue, lookup, show, typeName, Verbatim } from './value.ts'
 
 export interface Limits {
   /** Nodes, calls and loop rounds of one rendering. */
@@ -24,6 +24,8 @@ export interface Environment {
   readonly missingKey: 'default' | 'zero' | 'error'
   /** Name of the function that renders another template to text (Prometheus's `tmpl`). */
   readonly include: string | null
+  /** What becomes of a value's text before it is written after `before`; left out: nothing. */
+  readonly escape?: ((text: string, before: string) => string) | undefined
   definition(name: string): Definition | undefined
 }
 
@@ -120,8 +122,7 @@ class Frame {
         return null
       case 'action': {
         const value = yield* this.#pipe(node.pipe, dot)
-        if (node.pipe.declares.length === 0)
-          this.#write(isEmpty(value) ? '<no value>' : show(value), node.pipe.at)
+        if (node.pipe.declares.length === 0) this.#write(this.#shown(value), node.pipe.at)
         return null
       }
       case 'template':
@@ -145,6 +146,11 @@ class Frame {
         return jump
       }
     }
+  }
+
+  #shown(value: unknown): string {
+    const text = isEmpty(value) ? '<no value>' : show(value)
+    return value instanceof Verbatim ? text : (this.#env.escape?.(text, this.text) ?? text)
   }
 
   *#template(name: string, data: unknown, at: Offset): Steps<string> {

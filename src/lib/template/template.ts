@@ -6,6 +6,7 @@ import { type Environment, Evaluation, type Functions, type Limits, type Steps }
 import { parse } from './parser.ts'
 
 export type { Functions } from './evaluate.ts'
+export { Verbatim } from './value.ts'
 
 export interface TemplateOptions {
   /** A missing key of a map: `default` prints `<no value>`, `zero` is the empty text (Alertmanager), `error` throws. */
@@ -15,6 +16,8 @@ export interface TemplateOptions {
   /** Variables (`$labels`) that `render` is given beside the data. */
   readonly variables?: readonly string[]
   readonly limits?: Partial<Limits>
+  /** Makes a value's text fit what is written: for HTML. A `Verbatim` is left alone. */
+  readonly escape?: (text: string, before: string) => string
 }
 
 const defaultLimits: Limits = { steps: 100_000, output: 1 << 20, depth: 100 }
@@ -82,6 +85,7 @@ export const createTemplateSet = (functions: Functions, options: TemplateOptions
       include,
       missingKey: options.missingKey ?? 'default',
       limits: { ...defaultLimits, ...options.limits },
+      escape: options.escape,
       definition: (wanted) => own.get(wanted) ?? shared.get(wanted),
     }
     const steps = (data: unknown, variables: Readonly<Record<string, unknown>> = {}): Steps<string> =>

@@ -88,3 +88,11 @@ export const sprint = (values: readonly unknown[]): string => {
   }
   return text
 }
+
+/** A text that is written as it is where values are escaped. */
+export class Verbatim {
+  readonly String: () => string
+  constructor(text: string) {
+    this.String = () => text
+  }
+}

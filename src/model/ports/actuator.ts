@@ -10,4 +10,6 @@ export type ActOutcome =
 
 export interface Actuator {
   act(action: Action, by: Actor, signal: AbortSignal): Promise<ActOutcome>
+  /** Asks the world whether it would take the action, and changes nothing: what it said, in words, '' when it cannot be asked. */
+  rehearse?(action: Action, by: Actor, signal: AbortSignal): Promise<string>
 }

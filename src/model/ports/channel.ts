@@ -41,6 +41,8 @@ export interface ChannelGlobals {
   readonly pagerdutyURL: string
   /** Read by the channel kinds' own schema of `http_config`. */
   readonly http: unknown
+  /** Read by the channel kinds' own schema of their keys in `global`. */
+  readonly channels?: unknown
   /** Absolute paths or patterns of user template files. */
   readonly templates: readonly string[]
 }

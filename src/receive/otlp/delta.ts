@@ -1,4 +1,5 @@
 // Delta points become cumulative series: running totals that outlive the process, each interval counted once.
+import { pack, unpack } from '../../lib/column-text.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Batch } from '../../model/batch.ts'
 import type { Producer } from '../../model/ports/producer.ts'
@@ -251,12 +252,4 @@ export class DeltaState implements Producer {
       }
     }
   }
-}
-
-const pack = (column: BigUint64Array | Float64Array | Uint8Array): string =>
-  Buffer.from(column.buffer, column.byteOffset, column.byteLength).toString('base64')
-
-const unpack = (text: string): ArrayBuffer => {
-  const bytes = Buffer.from(text, 'base64')
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
 }

@@ -1,76 +1,11 @@
-// `scrape_configs` in Prometheus's own form: what is supported, and what is refused by its name.
+// `scrape_configs` in Prometheus's own form: what is supported, what is refused by its name, and what `global` gives to every job.
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { durationSchema, fileSecret, type Secret, secretSchema } from '../../lib/config.ts'
-import { formatDuration } from '../../lib/time.ts'
+import { durationSchema, Secret } from '../../lib/config.ts'
+import { type Duration, duration, formatDuration } from '../../lib/time.ts'
+import { discoveryShape } from './discovery-config.ts'
+import { checkHttp, httpShape, type Place, refusedKey, withEnvironment } from './http-config.ts'
 import { relabelRuleSchema } from './relabel.ts'
-
-const discoveries = [
-  'azure',
-  'consul',
-  'digitalocean',
-  'dns',
-  'docker',
-  'dockerswarm',
-  'ec2',
-  'eureka',
-  'file',
-  'gce',
-  'hetzner',
-  'http',
-  'ionos',
-  'kubernetes',
-  'kuma',
-  'lightsail',
-  'linode',
-  'marathon',
-  'nerve',
-  'nomad',
-  'openstack',
-  'ovhcloud',
-  'puppetdb',
-  'scaleway',
-  'serverset',
-  'stackit',
-  'triton',
-  'uyuni',
-  'vultr',
-].map((name) => `${name}_sd_configs`)
-
-const refused: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(discoveries.map((key) => [key, 'list the targets under static_configs'])),
-  tls_config:
-    'a target with a private certificate authority cannot be scraped; use http or a public certificate',
-  oauth2: 'use authorization with a token',
-  sigv4: 'use authorization with a token',
-  azuread: 'use authorization with a token',
-  google_iam: 'use authorization with a token',
-  proxy_url: 'scrape the target directly',
-  no_proxy: 'scrape the target directly',
-  proxy_from_environment: 'scrape the target directly',
-  proxy_connect_header: 'scrape the target directly',
-  native_histogram_bucket_limit: 'native histograms are not scraped',
-  native_histogram_min_bucket_factor: 'native histograms are not scraped',
-  scrape_native_histograms: 'native histograms are not scraped',
-  always_scrape_classic_histograms: 'classic histograms are always scraped',
-  scrape_classic_histograms: 'classic histograms are always scraped',
-  convert_classic_histograms_to_nhcb: 'native histograms are not scraped',
-  track_timestamps_staleness: 'samples with their own timestamps never end with a stale marker',
-  target_limit: 'static_configs have as many targets as are listed',
-  keep_dropped_targets: 'dropped targets are not kept',
-  scrape_protocols: 'OpenMetrics 1.0 and text 0.0.4 are negotiated',
-  metric_name_validation_scheme: 'names are taken as UTF-8',
-  metric_name_escaping_scheme: 'names are taken as UTF-8',
-  scrape_failure_log_file: 'see /api/v1/targets for the last error',
-  extra_scrape_metrics: 'the usual scrape_* series are always written',
-}
-
-/** Keys Prometheus knows and Airboss does not: each is an error with its own words. */
-const refusedShape = Object.fromEntries(
-  Object.entries(refused).map(([key, mend]) => [
-    key,
-    z.undefined({ error: `not yet supported; ${mend}, and remove ${key}` }).optional(),
-  ]),
-)
 
 const sizeUnits: Readonly<Record<string, number>> = {
   B: 1,
@@ -91,95 +26,125 @@ const sizeSchema = z.union([z.string(), z.number()]).transform((value, ctx): num
   return Number(m[1]) * unit
 })
 
-const labelName = z.string().min(1)
-const params = z.record(z.string(), z.union([z.string().transform((v) => [v]), z.array(z.coerce.string())]))
-const staticConfig = z.strictObject({
-  targets: z.array(z.string().min(1)),
-  labels: z.record(labelName, z.coerce.string()).default({}),
-})
+const protocols = [
+  'PrometheusProto',
+  'PrometheusText0.0.4',
+  'PrometheusText1.0.0',
+  'OpenMetricsText0.0.1',
+  'OpenMetricsText1.0.0',
+] as const
+export type Protocol = (typeof protocols)[number]
 
-const jobShape = (env: Readonly<Record<string, string | undefined>>) => {
-  const secret = secretSchema(env)
-  return {
-    job_name: z.string().min(1),
-    scrape_interval: durationSchema.optional(),
-    scrape_timeout: durationSchema.optional(),
-    metrics_path: z.string().startsWith('/').default('/metrics'),
-    scheme: z.enum(['http', 'https']).default('http'),
-    params: params.default({}),
-    honor_labels: z.boolean().default(false),
-    honor_timestamps: z.boolean().default(true),
-    enable_compression: z.boolean().default(true),
-    follow_redirects: z.boolean().default(true),
-    enable_http2: z.boolean().optional(),
-    fallback_scrape_protocol: z
-      .enum(['PrometheusText0.0.4', 'PrometheusText1.0.0', 'OpenMetricsText0.0.1', 'OpenMetricsText1.0.0'])
-      .optional(),
-    static_configs: z.array(staticConfig).default([]),
-    basic_auth: z
-      .strictObject({
-        username: z.string().default(''),
-        username_file: z.string().optional(),
-        password: secret.optional(),
-        password_file: z.string().optional(),
-      })
-      .optional(),
-    authorization: z
-      .strictObject({
-        type: z.string().min(1).default('Bearer'),
-        credentials: secret.optional(),
-        credentials_file: z.string().optional(),
-      })
-      .optional(),
-    bearer_token: secret.optional(),
-    bearer_token_file: z.string().optional(),
-    http_headers: z
-      .record(
-        z.string(),
-        z.strictObject({
-          values: z.array(z.string()).default([]),
-          secrets: z.array(secret).default([]),
-          files: z.array(z.string()).default([]),
-        }),
-      )
-      .default({}),
-    sample_limit: z.int().min(0).default(0),
-    label_limit: z.int().min(0).default(0),
-    label_name_length_limit: z.int().min(0).default(0),
-    label_value_length_limit: z.int().min(0).default(0),
-    body_size_limit: sizeSchema.default(0),
-    relabel_configs: z.array(relabelRuleSchema).default([]),
-    metric_relabel_configs: z.array(relabelRuleSchema).default([]),
-    ...refusedShape,
-  }
+const textFirst: readonly Protocol[] = [
+  'OpenMetricsText1.0.0',
+  'OpenMetricsText0.0.1',
+  'PrometheusText1.0.0',
+  'PrometheusText0.0.4',
+]
+
+const protocolsSchema = z
+  .array(z.enum(protocols))
+  .min(1, 'name at least one protocol, or leave the key out')
+  .refine((list) => new Set(list).size === list.length, 'a protocol stands twice; remove one')
+
+/** Keys that stand in `global` for every job and in a job for itself. 0 and left out mean what `global` says. */
+const shared = {
+  body_size_limit: sizeSchema.default(0),
+  sample_limit: z.int().min(0).default(0),
+  target_limit: z.int().min(0).default(0),
+  label_limit: z.int().min(0).default(0),
+  label_name_length_limit: z.int().min(0).default(0),
+  label_value_length_limit: z.int().min(0).default(0),
+  keep_dropped_targets: z.int().min(0).default(0),
+  scrape_protocols: protocolsSchema.optional(),
+  metric_name_validation_scheme: z.enum(['utf8', 'legacy']).optional(),
+  metric_name_escaping_scheme: z.enum(['allow-utf-8', 'underscores', 'dots', 'values']).optional(),
+  scrape_native_histograms: z.boolean().optional(),
+  always_scrape_classic_histograms: z.boolean().optional(),
+  convert_classic_histograms_to_nhcb: z
+    .literal(false, {
+      error:
+        'classic histograms are not turned into native ones with custom buckets; they are kept as they are, so set it to false or remove it',
+    })
+    .optional(),
+  extra_scrape_metrics: z.boolean().optional(),
+  scrape_failure_log_file: refusedKey(
+    'scrape_failure_log_file',
+    'failures are in the log and in /api/v1/targets',
+  ),
 }
 
-const jobSchema = (env: Readonly<Record<string, string | undefined>>) =>
-  z.strictObject(jobShape(env)).superRefine((job, ctx) => {
-    const { scrape_interval: interval, scrape_timeout: timeout } = job
-    if (interval === 0)
-      ctx.addIssue({ code: 'custom', path: ['scrape_interval'], message: 'must be above 0' })
-    if (interval && timeout && timeout > interval) {
-      ctx.addIssue({
-        code: 'custom',
-        path: ['scrape_timeout'],
-        message: `is longer than scrape_interval (${formatDuration(interval)}); make it shorter`,
-      })
-    }
-    const ways = [job.basic_auth, job.authorization, job.bearer_token ?? job.bearer_token_file].filter(
-      (way) => way !== undefined,
-    )
-    if (ways.length > 1) {
-      ctx.addIssue({
-        code: 'custom',
-        message: 'at most one of basic_auth, authorization and bearer_token may be given',
-      })
-    }
-  })
+/** The keys of `global` that are about scraping. */
+export const globalScrapeShape = {
+  scrape_interval: durationSchema.prefault('1m').refine((d) => d > 0, 'must be above 0'),
+  scrape_timeout: durationSchema.optional(),
+  ...shared,
+}
+const globalObject = z.strictObject(globalScrapeShape)
+export type ScrapeGlobal = z.output<typeof globalObject>
+/** What holds where `global` says nothing. */
+export const defaultScrapeGlobal: ScrapeGlobal = globalObject.parse({})
 
-/** Schema of `scrape_configs`; `env` is the environment that `{ env: NAME }` secrets are read from. */
-export const scrapeConfigsSchema = (env: Readonly<Record<string, string | undefined>>) =>
-  z.array(jobSchema(env)).superRefine((jobs, ctx) => {
+const params = z.record(z.string(), z.union([z.string().transform((v) => [v]), z.array(z.coerce.string())]))
+
+const jobShape = (place: Place) => ({
+  job_name: z.string().min(1),
+  scrape_interval: durationSchema.optional(),
+  scrape_timeout: durationSchema.optional(),
+  metrics_path: z.string().startsWith('/').default('/metrics'),
+  scheme: z.enum(['http', 'https']).default('http'),
+  params: params.default({}),
+  honor_labels: z.boolean().default(false),
+  honor_timestamps: z.boolean().default(true),
+  track_timestamps_staleness: z.boolean().default(false),
+  enable_compression: z.boolean().default(true),
+  fallback_scrape_protocol: z.enum(protocols).optional(),
+  relabel_configs: z.array(relabelRuleSchema).default([]),
+  metric_relabel_configs: z.array(relabelRuleSchema).default([]),
+  ...shared,
+  ...discoveryShape(place),
+  ...httpShape(place),
+  scrape_classic_histograms: refusedKey(
+    'scrape_classic_histograms',
+    'it is called always_scrape_classic_histograms now',
+  ),
+  native_histogram_bucket_limit: refusedKey(
+    'native_histogram_bucket_limit',
+    'native histograms are kept with all their buckets',
+  ),
+  native_histogram_min_bucket_factor: refusedKey(
+    'native_histogram_min_bucket_factor',
+    'native histograms are kept with all their buckets',
+  ),
+})
+
+const jobSchema = (place: Place) =>
+  z
+    .strictObject(jobShape(place))
+    .superRefine((job, ctx) => {
+      const { scrape_interval: interval, scrape_timeout: timeout } = job
+      if (interval === 0)
+        ctx.addIssue({ code: 'custom', path: ['scrape_interval'], message: 'must be above 0' })
+      if (interval && timeout && timeout > interval) {
+        ctx.addIssue({
+          code: 'custom',
+          path: ['scrape_timeout'],
+          message: `is longer than scrape_interval (${formatDuration(interval)}); make it shorter`,
+        })
+      }
+      if (job.metric_name_validation_scheme === 'legacy' && job.metric_name_escaping_scheme === 'allow-utf-8')
+        ctx.addIssue({
+          code: 'custom',
+          path: ['metric_name_escaping_scheme'],
+          message: 'does not go with metric_name_validation_scheme legacy; use underscores, dots or values',
+        })
+      checkHttp(job, ctx)
+    })
+    .transform(withEnvironment(place))
+
+/** Schema of `scrape_configs`; `env` is the environment that `{ env: NAME }` secrets are read from, `base` what relative paths are meant from. */
+export const scrapeConfigsSchema = (env: Readonly<Record<string, string | undefined>>, base = '.') =>
+  z.array(jobSchema({ env, base })).superRefine((jobs, ctx) => {
     const names = new Set<string>()
     jobs.forEach((job, i) => {
       if (names.has(job.job_name)) {
@@ -193,29 +158,89 @@ export const scrapeConfigsSchema = (env: Readonly<Record<string, string | undefi
     })
   })
 
+/** Schema of a file that `scrape_config_files` names. */
+export const scrapeFileSchema = (env: Readonly<Record<string, string | undefined>>, base: string) =>
+  z.strictObject({ scrape_configs: scrapeConfigsSchema(env, base).default([]) })
+
 export type ScrapeConfig = z.output<ReturnType<typeof scrapeConfigsSchema>>[number]
 
-const read = (secret: Secret | undefined, file: string | undefined): string =>
-  secret?.reveal() ?? (file === undefined ? '' : fileSecret(file).reveal())
-
-/** The request headers a job asks for; secrets are read anew, so that rotated files are picked up. Throws `bad_data` naming an unreadable file. */
-export const headersOf = (job: ScrapeConfig): Record<string, string> => {
-  const headers: Record<string, string> & { authorization?: string } = {}
-  for (const [name, { values, secrets, files }] of Object.entries(job.http_headers)) {
-    headers[name.toLowerCase()] = [
-      ...values,
-      ...secrets.map((s) => s.reveal()),
-      ...files.map((f) => fileSecret(f).reveal()),
-    ].join(', ')
-  }
-  const { basic_auth: basic, authorization: auth } = job
-  if (basic) {
-    const user = basic.username_file === undefined ? basic.username : fileSecret(basic.username_file).reveal()
-    const pair = `${user}:${read(basic.password, basic.password_file)}`
-    headers.authorization = `Basic ${Buffer.from(pair).toString('base64')}`
-  }
-  if (auth) headers.authorization = `${auth.type} ${read(auth.credentials, auth.credentials_file)}`
-  if (job.bearer_token || job.bearer_token_file)
-    headers.authorization = `Bearer ${read(job.bearer_token, job.bearer_token_file)}`
-  return headers
+/** A job as it runs: what it leaves open comes from `global`. */
+export interface ScrapeJob extends ScrapeConfig {
+  readonly scrape_interval: Duration
+  readonly scrape_timeout: Duration
+  readonly scrape_protocols: Protocol[]
+  readonly scrape_native_histograms: boolean
+  readonly always_scrape_classic_histograms: boolean
+  readonly extra_scrape_metrics: boolean
+  readonly metric_name_validation_scheme: 'utf8' | 'legacy'
+  readonly metric_name_escaping_scheme: 'allow-utf-8' | 'underscores' | 'dots' | 'values'
+  /** Equal for jobs that scrape their targets in the same way, secrets aside. */
+  readonly key: string
 }
+
+const outsideKey: ReadonlySet<string> = new Set([
+  'compiled',
+  'environment',
+  'relabel_configs',
+  'keep_dropped_targets',
+  'target_limit',
+])
+
+const keyOf = (job: object): string =>
+  JSON.stringify(job, (key, value) =>
+    outsideKey.has(key) || key.endsWith('_sd_configs') || key === 'static_configs' ? undefined : value,
+  )
+
+/** A text that differs when a configuration does, in its secrets too. Holds no secret. */
+export const fingerprint = (config: unknown): string => {
+  const secret = (value: Secret): string => {
+    try {
+      return createHash('sha256').update(value.reveal()).digest('hex')
+    } catch {
+      // A file that is not there: it is read again, and its error told, by who needs it.
+      return 'unreadable'
+    }
+  }
+  return JSON.stringify(config, function (this: Record<string, unknown>, key, value) {
+    const whole = this[key]
+    return whole instanceof Secret ? secret(whole) : key === 'compiled' ? undefined : value
+  })
+}
+
+const least = (interval: Duration, global: ScrapeGlobal): Duration =>
+  duration(Math.min(global.scrape_timeout ?? 10_000, interval))
+
+/** The jobs as they run. */
+export const jobsOf = (configs: readonly ScrapeConfig[], global: ScrapeGlobal): ScrapeJob[] =>
+  configs.map((config) => {
+    const interval = config.scrape_interval ?? global.scrape_interval
+    const native = config.scrape_native_histograms ?? global.scrape_native_histograms ?? false
+    const validation = config.metric_name_validation_scheme ?? global.metric_name_validation_scheme ?? 'utf8'
+    const ownEscaping =
+      config.metric_name_validation_scheme === undefined && global.metric_name_escaping_scheme
+    const job = {
+      ...config,
+      scrape_interval: interval,
+      scrape_timeout: config.scrape_timeout ?? least(interval, global),
+      scrape_protocols:
+        config.scrape_protocols ??
+        global.scrape_protocols ??
+        (native ? (['PrometheusProto', ...textFirst] as const) : textFirst).slice(),
+      body_size_limit: config.body_size_limit || global.body_size_limit,
+      sample_limit: config.sample_limit || global.sample_limit,
+      target_limit: config.target_limit || global.target_limit,
+      label_limit: config.label_limit || global.label_limit,
+      label_name_length_limit: config.label_name_length_limit || global.label_name_length_limit,
+      label_value_length_limit: config.label_value_length_limit || global.label_value_length_limit,
+      keep_dropped_targets: config.keep_dropped_targets || global.keep_dropped_targets,
+      scrape_native_histograms: native,
+      always_scrape_classic_histograms:
+        config.always_scrape_classic_histograms ?? global.always_scrape_classic_histograms ?? false,
+      extra_scrape_metrics: config.extra_scrape_metrics ?? global.extra_scrape_metrics ?? false,
+      metric_name_validation_scheme: validation,
+      metric_name_escaping_scheme:
+        config.metric_name_escaping_scheme ??
+        (ownEscaping || (validation === 'legacy' ? 'underscores' : 'allow-utf-8')),
+    }
+    return { ...job, key: keyOf(job) }
+  })

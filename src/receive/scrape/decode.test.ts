@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest'
 import { instant } from '../../lib/time.ts'
 import { isStaleAt, wordsOf } from '../../model/batch.ts'
 import { BatchBuilder, defaultAdmission } from '../../model/batch-builder.ts'
+import { readExemplar } from '../../model/exemplar.ts'
 import { labelsOf, printLabels } from '../../model/labels.ts'
+import { rowBytes } from '../../model/packed-rows.ts'
 import { SeriesTable } from '../../model/series.ts'
 import { ScrapeDecoder } from './decode.ts'
 import type { Format } from './line.ts'
@@ -99,7 +101,7 @@ dropme 1
   ])
 })
 
-test('OpenMetrics: times in seconds, exemplars stepped over, UTF-8 names, units', () => {
+test('OpenMetrics: times in seconds, exemplars beside samples, UTF-8 names, units', () => {
   const { read } = kit()
   const { samples, metadata } = read(
     `# TYPE foo counter
@@ -122,6 +124,26 @@ foo_created{a="b"} 1520872607.123
     ['foo_total', 'counter', 'seconds'],
     ['my.metric', 'gauge', ''],
   ])
+})
+
+test('exemplars are kept once, at their own time or that of the sample', () => {
+  const { table, decoder } = kit()
+  const exemplars = (text: string, now: number) => {
+    const builder = new BatchBuilder(table, defaultAdmission, instant(now))
+    decoder.decode(`${text}# EOF\n`, 'openmetrics', builder, now)
+    const rows = builder.build().exemplars
+    return [...(rows?.ref ?? [])].map((ref, i) => [
+      printLabels(table.labels(ref)),
+      readExemplar(rowBytes(rows!, i), rows!.at[i]! - now),
+    ])
+  }
+  const body = `a_total 1 # {trace_id="t1",x="y\\"}"} 0.5 ${(at - 1500) / 1000}\nb_total 1 # {span_id="s"} 2\ndropme 1 # {} 1\n`
+  expect(exemplars(body, at)).toEqual([
+    ['a_total', { at: -1500, value: 0.5, labels: ['trace_id', 't1', 'x', 'y"}'] }],
+    ['b_total', { at: 0, value: 2, labels: ['span_id', 's'] }],
+  ])
+  expect(exemplars(body, at + 1000)).toEqual([])
+  expect(exemplars(body.replace('t1', 't2'), at + 2000)).toHaveLength(1)
 })
 
 test.each<[Format, string, RegExp]>([
@@ -171,8 +193,8 @@ test('a failed scrape leaves what was live to be ended', () => {
   read('a 1\nb 1\n')
   expect(() => read('a 2\nz 1\nb{ 1\n')).toThrow('line 3')
   const builder = new BatchBuilder(table, defaultAdmission, at)
-  expect(decoder.end(builder, at)).toBe(2)
-  expect(decoder.end(builder, at)).toBe(0)
+  expect(decoder.series.end(builder, at)).toBe(2)
+  expect(decoder.series.end(builder, at)).toBe(0)
   expect(read('a 2\nb 1\n').samples).toHaveLength(2)
 })
 

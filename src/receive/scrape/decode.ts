@@ -1,63 +1,25 @@
 // Text format 0.0.4 and OpenMetrics 1.0 into columns: one pass over the text, a series' labels read once and then known by its text.
 import { AppError } from '../../lib/errors.ts'
-import { staleHigh, staleLow } from '../../model/batch.ts'
 import type { BatchBuilder } from '../../model/batch-builder.ts'
-import type { Labels } from '../../model/labels.ts'
+import { type Labels, labelsOf } from '../../model/labels.ts'
 import { type Format, isBlank, LineError, readSeries, seriesEnd } from './line.ts'
 import { MetadataLines } from './metadata.ts'
 import { readNumber } from './number.ts'
+import { copy, type DecodeCounts, type DecodeOptions, type Entry, SeriesCache } from './series-cache.ts'
 
-export interface DecodeOptions {
-  /** The labels a scraped series is kept under, null when it is dropped. Throws where a limit of the job is passed. */
-  readonly finish: (scraped: Map<string, string>) => Labels | null
-  readonly honorTimestamps: () => boolean
-  /** Most samples kept of one scrape; 0 = no limit. */
-  readonly sampleLimit: () => number
-}
-
-export interface DecodeCounts {
-  /** Samples in the text. */
-  readonly scraped: number
-  /** Samples left after relabelling. */
-  readonly kept: number
-  /** Series that were not in the scrape before. */
-  readonly added: number
-}
-
-interface Entry {
-  readonly text: string
-  /** -1: dropped by relabelling; -2: refused by the limits, asked for again at each scrape. */
-  ref: number
-  /** The scrape it was last in with a time of the scrape's own, and the one it was in before that. */
-  live: number
-  before: number
-  /** The scrape it was last in at all. */
-  seen: number
-}
-
-const dropped = -1
-const refused = -2
 const newline = 10
 const hash = 35
 
-// A slice of a body would keep the whole body alive.
-const copy = (text: string): string => Buffer.from(text, 'utf8').toString('utf8')
-
-/** Decodes the scrapes of one target. Keeps what it knows of its series between them; `reset` forgets it. */
+/** Decodes the text scrapes of one target. Keeps what it knows of its series between them in `series`, which other formats may share. */
 export class ScrapeDecoder {
-  readonly #options: DecodeOptions
-  #known = new Map<string, Entry>()
-  /** Entries in the order of the last scrape: the n-th line mostly names the n-th series again. */
-  #order: Entry[] = []
-  #scrape = 0
-  /** The last scrape that was taken, 0 when it failed or there was none. */
-  #good = 0
-  readonly #metadata = new MetadataLines()
+  readonly series: SeriesCache
+  readonly #metadata: MetadataLines
   /** Counts of the last body, also of one that was refused. */
   counts: DecodeCounts = { scraped: 0, kept: 0, added: 0 }
 
-  constructor(options: DecodeOptions) {
-    this.#options = options
+  constructor(options: DecodeOptions, series = new SeriesCache(options), metadata = new MetadataLines()) {
+    this.series = series
+    this.#metadata = metadata
   }
 
   /**
@@ -65,42 +27,30 @@ export class ScrapeDecoder {
    * `limit_exceeded`; the builder is then to be thrown away.
    */
   decode(text: string, format: Format, builder: BatchBuilder, at: number): DecodeCounts {
-    const scan = new Scan(text, format, builder, at, ++this.#scrape)
-    scan.limit = this.#options.sampleLimit()
-    const order: Entry[] = []
+    const { series } = this
+    const scan = new Scan(text, format, builder)
+    series.begin(builder, at)
     this.#metadata.begin(format)
     try {
-      this.#lines(scan, order)
+      this.#lines(scan)
       if (format === 'openmetrics' && !scan.ended)
         throw new LineError('the body ends without # EOF; it was cut off')
-      this.#checkLimit(scan)
+      series.checkLimit()
     } catch (error) {
-      for (const entry of order) if (entry.live === scan.number) entry.live = entry.before
+      series.rollback()
       // The counts are told for a scrape that failed too, as Prometheus does: with the sample a limit refused, without a line that is wrong.
       const half = scan.inSample && !(error instanceof LineError) ? 1 : 0
-      this.counts = { scraped: scan.scraped + half, kept: scan.kept, added: 0 }
+      this.counts = { scraped: series.scraped + half, kept: series.kept, added: 0 }
       if (error instanceof LineError) throw new AppError('bad_data', `line ${scan.line}: ${error.message}`)
       throw error
     }
-    this.#order = order
-    this.#markGone(builder, at)
-    this.#good = scan.number
+    series.commit()
     this.#metadata.flush(builder)
-    this.#evict()
-    this.counts = { scraped: scan.scraped, kept: scan.kept, added: scan.added }
+    this.counts = { scraped: series.scraped, kept: series.kept, added: series.added }
     return this.counts
   }
 
-  #checkLimit(scan: Scan): void {
-    const { limit } = scan
-    if (limit === 0 || scan.kept <= limit) return
-    throw new AppError(
-      'limit_exceeded',
-      `${scan.kept} samples after relabelling, more than ${limit}; raise sample_limit or drop series with metric_relabel_configs`,
-    )
-  }
-
-  #lines(scan: Scan, order: Entry[]): void {
+  #lines(scan: Scan): void {
     const { text, format } = scan
     let from = 0
     while (from < text.length) {
@@ -117,22 +67,23 @@ export class ScrapeDecoder {
         if (this.#metadata.read(text.slice(from, to), format)) scan.ended = true
       } else if (format === 'openmetrics') {
         if (c === newline || isBlank(c)) throw new LineError('OpenMetrics has no blank lines and no indents')
-        this.#sample(scan, from, to, order)
+        this.#sample(scan, from, to)
       } else {
         let start = from
         while (start < to && isBlank(text.charCodeAt(start))) start++
         const first = text.charCodeAt(start)
         if (first === hash) this.#metadata.read(text.slice(start, to), format)
-        else if (start < to && !(first === 13 && start + 1 === to)) this.#sample(scan, start, to, order)
+        else if (start < to && !(first === 13 && start + 1 === to)) this.#sample(scan, start, to)
       }
       from = to + 1
     }
   }
 
-  #sample(scan: Scan, from: number, to: number, order: Entry[]): void {
+  #sample(scan: Scan, from: number, to: number): void {
+    const { series } = this
     const { text } = scan
     scan.inSample = true
-    const expected = this.#order[order.length]
+    const expected = series.expected()
     let entry: Entry
     let end: number
     if (
@@ -142,87 +93,44 @@ export class ScrapeDecoder {
       text.charCodeAt(from + expected.text.length + 1) !== 123
     ) {
       entry = expected
-      if (entry.ref === refused) entry.ref = this.#resolve(readSeries(entry.text), scan.builder)
+      series.again(entry)
       end = from + expected.text.length
     } else {
       end = seriesEnd(text, from, to)
-      entry = this.#entry(text.slice(from, end), scan.builder)
+      entry = series.entry(text.slice(from, end))
     }
-    order.push(entry)
     scan.values(end, to)
-    scan.scraped++
     scan.inSample = false
-    if (entry.ref !== dropped) this.#keep(scan, entry)
+    const at = series.keep(entry, scan.hasTime, scan.time)
+    if (Number.isNaN(at)) return
+    scan.add(entry.ref, at)
+    if (scan.exemplarAt >= 0) scan.addExemplar(entry, at, to)
   }
+}
 
-  #keep(scan: Scan, entry: Entry): void {
-    scan.kept++
-    // Past the limit samples are only counted, so that the error can say how many there are.
-    if (scan.limit > 0 && scan.kept > scan.limit) return
-    if (entry.seen !== scan.number && entry.seen !== scan.number - 1) scan.added++
-    entry.seen = scan.number
-    if (entry.ref === refused) {
-      scan.builder.reject(scan.builder.lastReason, scan.builder.lastExample)
-      return
-    }
-    const own = scan.hasTime && this.#options.honorTimestamps()
-    if (!own && entry.live !== scan.number) {
-      entry.before = entry.live
-      entry.live = scan.number
-    }
-    scan.add(entry.ref, own ? scan.time : scan.at)
-  }
+interface ReadExemplar {
+  readonly labels: Labels
+  readonly value: number
+  /** Milliseconds, null without one. */
+  readonly time: number | null
+}
 
-  #entry(text: string, builder: BatchBuilder): Entry {
-    const known = this.#known.get(text)
-    if (known) {
-      // Refused once, asked for again: the limit may not be reached any more.
-      if (known.ref === refused) known.ref = this.#resolve(readSeries(known.text), builder)
-      return known
-    }
-    const entry: Entry = { text: copy(text), ref: refused, live: -1, before: -1, seen: -1 }
-    entry.ref = this.#resolve(readSeries(entry.text), builder)
-    this.#known.set(entry.text, entry)
-    return entry
-  }
-
-  #resolve(scraped: Map<string, string>, builder: BatchBuilder): number {
-    const labels = this.#options.finish(scraped)
-    if (labels === null) return dropped
-    const ref = builder.series(labels)
-    return ref < 0 ? refused : ref
-  }
-
-  #markGone(builder: BatchBuilder, at: number): void {
-    if (this.#good === 0) return
-    const gone = new Set<number>()
-    for (const entry of this.#known.values())
-      if (entry.ref >= 0 && entry.live === this.#good) gone.add(entry.ref)
-    // Two texts can name one series.
-    if (gone.size > 0)
-      for (const entry of this.#order) if (entry.live === this.#scrape) gone.delete(entry.ref)
-    for (const ref of gone) builder.addBits(ref, at, staleLow, staleHigh)
-  }
-
-  /** The target failed or is gone: stale markers at `at` for every series of the last scrape that was taken. Gives their number. */
-  end(builder: BatchBuilder, at: number): number {
-    const gone = new Set<number>()
-    if (this.#good > 0)
-      for (const entry of this.#known.values())
-        if (entry.ref >= 0 && entry.live === this.#good) gone.add(entry.ref)
-    for (const ref of gone) builder.addBits(ref, at, staleLow, staleHigh)
-    this.#good = 0
-    return gone.size
-  }
-
-  #evict(): void {
-    if (this.#known.size <= this.#order.length * 2 + 1000) return
-    for (const [text, entry] of this.#known)
-      if (entry.ref !== dropped && entry.seen < this.#scrape - 1) this.#known.delete(text)
-    if (this.#known.size > this.#order.length * 2 + 1000) {
-      const listed = new Set(this.#order)
-      for (const [text, entry] of this.#known) if (!listed.has(entry)) this.#known.delete(text)
-    }
+/** Labels in braces, a value, and it may be a time in seconds. Throws LineError. */
+const readExemplar = (text: string): ReadExemplar => {
+  const end = seriesEnd(text, 0, text.length)
+  const labels = readSeries(`exemplar${text.slice(0, end)}`)
+  labels.delete('__name__')
+  const parts = text
+    .slice(end)
+    .trim()
+    .split(/[ \t]+/)
+  const [value, seconds = null] = parts.map((p) => readNumber(p, 0, p.length))
+  if (parts.length > 2 || value === null || value === undefined || (parts.length === 2 && seconds === null))
+    throw new LineError('an exemplar must have a value, and may have a time, after its labels')
+  return {
+    labels: labelsOf(Object.fromEntries(labels)),
+    value,
+    time: seconds === null ? null : Math.round(seconds * 1000),
   }
 }
 
@@ -231,25 +139,19 @@ class Scan {
   readonly text: string
   readonly format: Format
   readonly builder: BatchBuilder
-  readonly at: number
-  readonly number: number
   line = 0
   ended = false
   inSample = false
-  limit = 0
-  scraped = 0
-  kept = 0
-  added = 0
   hasTime = false
   time = 0
+  /** Where the exemplar of the sample begins, -1 without one. */
+  exemplarAt = -1
   #value = 0
 
-  constructor(text: string, format: Format, builder: BatchBuilder, at: number, number: number) {
+  constructor(text: string, format: Format, builder: BatchBuilder) {
     this.text = text
     this.format = format
     this.builder = builder
-    this.at = at
-    this.number = number
   }
 
   /** Reads value and time, and steps over an exemplar, in `text[from, to)`. */
@@ -262,6 +164,7 @@ class Scan {
     if (value === null || end === i) throw new LineError(`${JSON.stringify(text.slice(i, end))} is no value`)
     this.#value = value
     this.hasTime = false
+    this.exemplarAt = -1
     i = this.#skip(end, to)
     if (i >= to || text.charCodeAt(i) === 13) return
     if (text.charCodeAt(i) !== hash) {
@@ -272,7 +175,9 @@ class Scan {
     }
     if (this.format === 'text' || text.charCodeAt(i) !== hash || text.charCodeAt(i + 1) !== 32)
       throw new LineError(`${JSON.stringify(text.slice(i, to))} follows the sample`)
-    this.#exemplar(i + 2, to)
+    this.exemplarAt = i + 2
+    if (text.charCodeAt(i + 2) !== 123)
+      throw new LineError('an exemplar must begin with its labels in braces')
   }
 
   #readTime(from: number, to: number): void {
@@ -287,18 +192,13 @@ class Scan {
     this.time = this.format === 'text' ? time : Math.round(time * 1000)
   }
 
-  // An exemplar is checked for its shape and not kept.
-  #exemplar(from: number, to: number): void {
-    const { text } = this
-    if (text.charCodeAt(from) !== 123) throw new LineError('an exemplar must begin with its labels in braces')
-    const end = seriesEnd(text, from, to)
-    readSeries(`exemplar${text.slice(from, end)}`)
-    const parts = text
-      .slice(end, to)
-      .trim()
-      .split(/[ \t]+/)
-    if (parts.length > 2 || parts.some((p) => readNumber(p, 0, p.length) === null))
-      throw new LineError('an exemplar must have a value, and may have a time, after its labels')
+  /** Keeps the exemplar of a sample at `at`, unless it is the one the series came with before. */
+  addExemplar(entry: Entry, at: number, to: number): void {
+    const written = this.text.slice(this.exemplarAt, to)
+    if (written === entry.exemplar) return
+    const { labels, value, time } = readExemplar(written)
+    entry.exemplar = copy(written)
+    this.builder.exemplar(entry.ref, time ?? at, value, labels)
   }
 
   add(ref: number, at: number): void {

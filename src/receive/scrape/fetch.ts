@@ -4,29 +4,64 @@ import { gunzip, gunzipSync } from 'node:zlib'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import type { HttpResponse, HttpSend } from '../../lib/http.ts'
-import { headersOf } from './config.ts'
+import type { Protocol, ScrapeJob } from './config.ts'
 import type { Format } from './line.ts'
 import type { Target } from './target.ts'
 
-const accept =
-  'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.1'
+export type BodyFormat = Format | 'protobuf'
+
+const types: Readonly<Record<Protocol, string>> = {
+  PrometheusProto:
+    'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited',
+  'PrometheusText0.0.4': 'text/plain;version=0.0.4',
+  'PrometheusText1.0.0': 'text/plain;version=1.0.0',
+  'OpenMetricsText0.0.1': 'application/openmetrics-text;version=0.0.1',
+  'OpenMetricsText1.0.0': 'application/openmetrics-text;version=1.0.0',
+}
+/** Only the newer text formats know how names may be escaped. */
+const escapes: ReadonlySet<Protocol> = new Set(['PrometheusText1.0.0', 'OpenMetricsText1.0.0'])
+
+/** The Accept header of a job: its protocols by falling weight, then anything. */
+export const acceptOf = ({
+  scrape_protocols: protocols,
+  metric_name_escaping_scheme: scheme,
+}: ScrapeJob): string => {
+  let weight = Object.keys(types).length + 1
+  const wanted = protocols.map(
+    (protocol) => `${types[protocol]}${escapes.has(protocol) ? `;escaping=${scheme}` : ''};q=0.${weight--}`,
+  )
+  return [...wanted, `*/*;q=0.${weight}`].join(',')
+}
+
 const defaultMaxBytes = 64 << 20
 // Below this the thread pool costs more than it frees.
 const inlineBytes = 128 << 10
 const gunzipAsync = promisify(gunzip)
 
-const formatOf = (response: HttpResponse, target: Target): Format => {
-  const type = (response.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+const formatOf = (response: HttpResponse, { job }: Target): BodyFormat => {
+  const [first = '', ...rest] = (response.headers['content-type'] ?? '').split(';')
+  const type = first.trim().toLowerCase()
   if (type === 'application/openmetrics-text') return 'openmetrics'
   if (type === 'text/plain') return 'text'
-  const fallback = target.job.fallback_scrape_protocol
+  const params = new Map(rest.map((p) => p.trim().split('=') as [string, string]))
+  if (
+    type === 'application/vnd.google.protobuf' &&
+    params.get('proto') === 'io.prometheus.client.MetricFamily' &&
+    (params.get('encoding') ?? 'delimited') === 'delimited'
+  )
+    return 'protobuf'
+  const fallback = job.fallback_scrape_protocol
+  if (fallback === 'PrometheusProto') return 'protobuf'
   if (fallback) return fallback.startsWith('OpenMetrics') ? 'openmetrics' : 'text'
   if (type === '') return 'text'
   throw new AppError(
     'unsupported_media',
-    `the answer is ${type}, not text/plain or application/openmetrics-text; check metrics_path, or set fallback_scrape_protocol`,
+    `the answer is ${type}, not text/plain, application/openmetrics-text or a delimited application/vnd.google.protobuf; check metrics_path, or set fallback_scrape_protocol`,
   )
 }
+
+const tooLarge = (maxBytes: number, cause: unknown): AppError =>
+  new AppError('too_large', `the answer is over ${maxBytes} bytes; raise body_size_limit`, { cause })
 
 const unpack = async (response: HttpResponse, maxBytes: number): Promise<Buffer> => {
   const encoding = (response.headers['content-encoding'] ?? '').trim().toLowerCase()
@@ -39,10 +74,7 @@ const unpack = async (response: HttpResponse, maxBytes: number): Promise<Buffer>
       ? gunzipSync(response.body, options)
       : await gunzipAsync(response.body, options)
   } catch (error) {
-    if ((error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE')
-      throw new AppError('too_large', `the answer is over ${maxBytes} bytes; raise body_size_limit`, {
-        cause: error,
-      })
+    if ((error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes, error)
     throw new AppError('bad_data', `the answer is no valid gzip: ${messageOf(error)}`, { cause: error })
   }
 }
@@ -53,15 +85,14 @@ export const fetchTarget = async (
   send: HttpSend,
   clock: Clock,
   stop: AbortSignal,
-): Promise<{ text: string; format: Format }> => {
+): Promise<{ body: Buffer; format: BodyFormat }> => {
   const { job, url, timeout } = target
   const maxBytes = job.body_size_limit || defaultMaxBytes
   const signal = clock.timeout(timeout, stop)
   const headers = {
-    accept,
+    accept: acceptOf(job),
     'accept-encoding': job.enable_compression ? 'gzip' : 'identity',
     'x-prometheus-scrape-timeout-seconds': String(timeout / 1000),
-    ...headersOf(job),
   }
   let response: HttpResponse
   try {
@@ -71,10 +102,11 @@ export const fetchTarget = async (
       throw new AppError('timeout', `no whole answer within scrape_timeout (${timeout / 1000} s)`, {
         cause: error,
       })
+    if (error instanceof AppError && error.code === 'too_large') throw tooLarge(maxBytes, error)
     throw error
   }
   if (response.status !== 200)
     throw new AppError('unavailable', `the target answered ${response.status}, not 200`)
   const format = formatOf(response, target)
-  return { text: (await unpack(response, maxBytes)).toString('utf8'), format }
+  return { body: await unpack(response, maxBytes), format }
 }

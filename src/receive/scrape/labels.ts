@@ -11,10 +11,30 @@ const reportNames = [
   'scrape_samples_post_metric_relabeling',
   'scrape_series_added',
 ]
+const extraNames = ['scrape_timeout_seconds', 'scrape_sample_limit', 'scrape_body_size_bytes']
 
-/** The labels of the series that tell about a target's scrapes, in the order of `reportNames`: up, duration, scraped, kept, added. */
+/**
+ * The labels of the series that tell about a target's scrapes: up, duration, scraped, kept, added; with `extra_scrape_metrics` also timeout,
+ * sample limit and body size.
+ */
 export const targetLabels = (target: Target): Labels[] =>
-  reportNames.map((name) => labelsOf({ ...target.labels, __name__: name }))
+  [...reportNames, ...(target.job.extra_scrape_metrics ? extraNames : [])].map((name) =>
+    labelsOf({ ...target.labels, __name__: name }),
+  )
+
+const oldMetric = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
+const oldLabel = /^[a-zA-Z_][a-zA-Z0-9_]*$/
+
+/** Names as they were before UTF-8 was allowed in them. */
+const checkNames = (labels: ReadonlyMap<string, string>): void => {
+  const name = labels.get('__name__')!
+  const wrong = oldMetric.test(name) ? [...labels.keys()].find((label) => !oldLabel.test(label)) : name
+  if (wrong !== undefined)
+    throw new AppError(
+      'bad_data',
+      `${JSON.stringify(wrong)} is no name under metric_name_validation_scheme legacy; set it to utf8, or rename with metric_relabel_configs`,
+    )
+}
 
 const checkLimits = (labels: ReadonlyMap<string, string>, { job }: Target): void => {
   const name = labels.get('__name__')
@@ -63,6 +83,7 @@ export const finisher = (target: Target, scraped: Map<string, string>): Labels |
   if (!relabel(labels, target.job.metric_relabel_configs)) return null
   if (!labels.get('__name__'))
     throw new AppError('bad_data', 'metric_relabel_configs left a series without a name')
+  if (target.job.metric_name_validation_scheme === 'legacy') checkNames(labels)
   checkLimits(labels, target)
   return labelsOf(Object.fromEntries(labels))
 }

@@ -74,6 +74,11 @@ export class MetadataLines {
     return type
   }
 
+  /** A family as a format without lines has it. */
+  family(name: string, type: MetricType, help: string, unit: string): void {
+    Object.assign(this.#family(name), { type, help, unit })
+  }
+
   #family(name: string): Family {
     let family = this.#families.get(name)
     if (!family) {

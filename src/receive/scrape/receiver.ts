@@ -1,21 +1,26 @@
-// Scrapes Prometheus targets, each on its own loop, into batches.
-import { type Clock, every } from '../../lib/clock.ts'
-import { AppError, messageOf } from '../../lib/errors.ts'
-import { hashInto } from '../../lib/hash.ts'
-import type { HttpSend } from '../../lib/http.ts'
+// Scrapes Prometheus targets, found by discovery, each on its own loop, into batches.
+import type { Clock } from '../../lib/clock.ts'
+import type { HttpFactory, HttpSend } from '../../lib/http.ts'
 import type { Logger } from '../../lib/log.ts'
-import { type Duration, type Instant, second } from '../../lib/time.ts'
-import { type AdmissionLimits, BatchBuilder } from '../../model/batch-builder.ts'
-import type { Counter, Metrics } from '../../model/ports/metrics.ts'
+import { type Duration, second } from '../../lib/time.ts'
+import type { AdmissionLimits } from '../../model/batch-builder.ts'
+import type { Gauge, Metrics } from '../../model/ports/metrics.ts'
 import type { Service } from '../../model/ports/service.ts'
 import type { Sink } from '../../model/ports/sink.ts'
 import type { SeriesTable } from '../../model/series.ts'
-import type { TargetView } from '../../model/views.ts'
-import type { ScrapeConfig } from './config.ts'
-import { type DecodeCounts, ScrapeDecoder } from './decode.ts'
-import { fetchTarget } from './fetch.ts'
-import { finisher, targetLabels } from './labels.ts'
-import { type ScrapeGlobal, type Target, targetsOf } from './target.ts'
+import type { DroppedTargetsView, TargetView } from '../../model/views.ts'
+import { createClient } from './client.ts'
+import {
+  defaultScrapeGlobal,
+  jobsOf,
+  type ScrapeConfig,
+  type ScrapeGlobal,
+  type ScrapeJob,
+} from './config.ts'
+import { createDiscovery, type Discovery } from './discovery/discovery.ts'
+import { createDnsLookup, type DnsLookup } from './discovery/dns-lookup.ts'
+import type { LoopDeps } from './loop.ts'
+import { Pool } from './pool.ts'
 
 export interface ScraperDeps {
   readonly configs: readonly ScrapeConfig[]
@@ -25,229 +30,194 @@ export interface ScraperDeps {
   readonly limits: AdmissionLimits
   /** The job that collects Airboss's own metrics: its series may use the room kept for them. */
   readonly ownJob?: string
+  /** The sender for what needs neither TLS settings nor a proxy. */
   readonly send: HttpSend
+  /** Makes further senders, for what does. */
+  readonly connect: HttpFactory
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
+  /** The system's resolver, and the place where Kubernetes gives a pod its account, where they are left out. */
+  readonly lookup?: DnsLookup
+  readonly serviceAccount?: string
+  /** At the most so often a job's targets are made anew while discovery has news. */
+  readonly settle?: Duration
 }
 
 export interface Scraper extends Service {
   targets(): TargetView[]
-  /** Takes a new configuration: targets that stay the same keep their loop, gone ones are ended with stale markers. */
+  /** Targets that relabelling dropped: those that are kept to be shown, and how many there are, by job. */
+  dropped(): DroppedTargetsView
+  /** Takes a new configuration: targets that stay the same keep their loop, gone ones end with stale markers. */
   apply(configs: readonly ScrapeConfig[], global?: ScrapeGlobal): Promise<void>
 }
 
-const none: DecodeCounts = { scraped: 0, kept: 0, added: 0 }
-// However small a target's timeout is, the log gets this long to take what was scraped.
-const pushTime = (10 * second) as Duration
+/** Runs `sync` for jobs that discovery has news of: at once, then not again before `settle` has passed. */
+class Turns {
+  readonly #clock: Clock
+  readonly #settle: Duration
+  readonly #sync: (job: string) => void
+  readonly #due = new Set<string>()
+  readonly #resting = new Map<string, { cancel(): void }>()
 
-interface Shared extends ScraperDeps {
-  readonly failures: Counter
-  readonly refused: Counter
+  constructor(clock: Clock, settle: Duration, sync: (job: string) => void) {
+    this.#clock = clock
+    this.#settle = settle
+    this.#sync = sync
+  }
+
+  ask(job: string): void {
+    if (this.#resting.has(job)) {
+      this.#due.add(job)
+      return
+    }
+    const rest = this.#clock.after(this.#settle, () => {
+      this.#resting.delete(job)
+      if (this.#due.delete(job)) this.ask(job)
+    })
+    this.#resting.set(job, rest)
+    this.#sync(job)
+  }
+
+  stop(): void {
+    for (const timer of this.#resting.values()) timer.cancel()
+    this.#resting.clear()
+    this.#due.clear()
+  }
 }
 
-/** Spreads targets over the interval: the same target always at the same place. */
-const offsetOf = (key: string, interval: number): number => {
-  const words = new Uint32Array(2)
-  hashInto([key], 0, words)
-  return Math.floor((words[0]! / 2 ** 32) * interval)
-}
+const loopDeps = (deps: ScraperDeps): LoopDeps => ({
+  ...deps,
+  failures: deps.metrics.counter('airboss_scrape_failures_total', 'Scrapes that failed.', ['job']),
+  refused: deps.metrics.counter('airboss_scrape_samples_refused_total', 'Scraped samples not taken.', [
+    'job',
+    'reason',
+  ]),
+  leftOut: deps.metrics.counter(
+    'airboss_scrape_exemplars_dropped_total',
+    'Scraped exemplars left out: too long, too old or ahead of time. Their samples were taken.',
+    ['job'],
+  ),
+})
 
-class Loop {
-  target: Target
-  readonly #deps: Shared
-  readonly #decoder: ScrapeDecoder
-  readonly #stop = new AbortController()
-  #running: Promise<void> = Promise.resolve()
-  #lastError = ''
-  #lastAt: Instant | null = null
-  #took = 0 as Duration
-  #health: TargetView['health'] = 'unknown'
+/** The jobs that run, each with its pool. */
+class Jobs {
+  readonly #deps: ScraperDeps
+  readonly #shared: LoopDeps
+  readonly #counted: Gauge
+  readonly #turns: Turns
+  readonly #discovery: Discovery
+  readonly #pools = new Map<string, Pool>()
+  /** Pools of jobs that are no more, until their series have ended. */
+  #leaving: Pool[] = []
+  readonly #jobs = new Map<string, ScrapeJob>()
 
-  constructor(target: Target, deps: Shared) {
-    this.target = target
+  constructor(deps: ScraperDeps) {
     this.#deps = deps
-    this.#decoder = new ScrapeDecoder({
-      finish: (scraped) => finisher(this.target, scraped),
-      honorTimestamps: () => this.target.job.honor_timestamps,
-      sampleLimit: () => this.target.job.sample_limit,
-    })
-  }
-
-  start(): void {
-    const { clock, log } = this.#deps
-    every(
-      clock,
-      this.target.interval,
-      (at) => {
-        this.#running = this.#scrape(at)
-        return this.#running
-      },
-      {
-        signal: this.#stop.signal,
-        offset: offsetOf(this.target.key, this.target.interval),
-        failed: (error) => log.error({ err: error, url: this.target.url }, 'scrape loop failed'),
-      },
+    this.#shared = loopDeps(deps)
+    this.#counted = deps.metrics.gauge(
+      'airboss_scrape_targets',
+      'Targets of a scrape job: active, and dropped by relabelling.',
+      ['job', 'state'],
     )
-  }
-
-  /** Ends the loop; with `gone`, the target's series too. */
-  async stop(gone: boolean): Promise<void> {
-    this.#stop.abort(new AppError('canceled', 'scraping stops'))
-    await this.#running.catch(() => undefined)
-    if (!gone || this.#lastAt === null) return
-    const { clock, table } = this.#deps
-    const at = clock.now()
-    const builder = new BatchBuilder(table, this.#limits(), at)
-    this.#decoder.end(builder, at)
-    for (const labels of targetLabels(this.target)) {
-      const ref = builder.series(labels)
-      if (ref >= 0) builder.addBits(ref, at, 2, 0x7ff00000)
-    }
-    await this.#push(builder)
-  }
-
-  #limits(): AdmissionLimits {
-    const { limits, ownJob } = this.#deps
-    return this.target.job.job_name === ownJob ? { ...limits, own: true } : limits
-  }
-
-  async #scrape(at: Instant): Promise<void> {
-    const { clock, table } = this.#deps
-    const began = clock.monotonic()
-    let builder = new BatchBuilder(table, this.#limits(), at)
-    let counts = none
-    let problem = ''
-    try {
-      const got = await fetchTarget(this.target, this.#deps.send, clock, this.#stop.signal)
-      try {
-        this.#decoder.decode(got.text, got.format, builder, at)
-      } finally {
-        counts = this.#decoder.counts
-      }
-    } catch (error) {
-      if (this.#stop.signal.aborted) return
-      problem = messageOf(error)
-      builder = new BatchBuilder(table, this.#limits(), at)
-      this.#decoder.end(builder, at)
-    }
-    const took = clock.monotonic() - began
-    this.#report(builder, at, took, counts, problem === '')
-    this.#lastAt = at
-    this.#took = took as Duration
-    await this.#settle(builder, problem)
-  }
-
-  async #settle(builder: BatchBuilder, problem0: string): Promise<void> {
-    const { log, failures, refused } = this.#deps
-    const { url, job } = this.target
-    let problem = problem0
-    try {
-      await this.#push(builder)
-    } catch (error) {
-      problem = `scraped, but not stored: ${messageOf(error)}`
-    }
-    for (const r of builder.rejections) refused.add(r.count, { job: job.job_name, reason: r.reason })
-    if (problem !== '') failures.add(1, { job: job.job_name })
-    // Said when it begins and when it ends, not at every scrape.
-    if (problem !== '' && this.#health !== 'down')
-      log.warn({ url, job: job.job_name, why: problem }, 'scrape failed')
-    if (problem === '' && this.#health === 'down') log.info({ url, job: job.job_name }, 'scrape works again')
-    this.#health = problem === '' ? 'up' : 'down'
-    this.#lastError = problem
-  }
-
-  #report(builder: BatchBuilder, at: Instant, took: number, counts: DecodeCounts, up: boolean): void {
-    const values = [up ? 1 : 0, took / 1000, counts.scraped, counts.kept, counts.added]
-    targetLabels(this.target).forEach((labels, i) => {
-      const ref = builder.series(labels)
-      if (ref < 0) builder.reject(builder.lastReason, builder.lastExample)
-      else builder.add(ref, at, values[i]!)
+    this.#turns = new Turns(deps.clock, deps.settle ?? second, (name) => {
+      this.#sync(name).catch((error: unknown) =>
+        deps.log.error({ err: error, job: name }, 'targets of a job not updated'),
+      )
+    })
+    this.#discovery = createDiscovery({
+      ...deps,
+      lookup: deps.lookup ?? createDnsLookup(),
+      serviceAccount: deps.serviceAccount ?? '/var/run/secrets/kubernetes.io/serviceaccount',
+      changed: (names) => {
+        for (const name of names) this.#turns.ask(name)
+      },
     })
   }
 
-  async #push(builder: BatchBuilder): Promise<void> {
-    if (builder.length === 0 && builder.metadata.length === 0) return
-    await this.#deps.sink.push(builder.build(), this.#deps.clock.timeout(pushTime))
+  #count(name: string): void {
+    const pool = this.#pools.get(name)
+    this.#counted.set(pool?.size ?? 0, { job: name, state: 'active' })
+    this.#counted.set(pool?.dropped().count ?? 0, { job: name, state: 'dropped' })
   }
 
-  state(): TargetView {
-    const { target } = this
-    return {
-      discoveredLabels: target.discovered,
-      labels: target.labels,
-      scrapePool: target.job.job_name,
-      scrapeUrl: target.url,
-      lastError: this.#lastError,
-      lastScrapeAt: this.#lastAt,
-      lastScrapeDuration: this.#took,
-      health: this.#health,
-      scrapeInterval: target.interval,
-      scrapeTimeout: target.timeout,
+  async #sync(name: string): Promise<void> {
+    const job = this.#jobs.get(name)
+    if (!job) return
+    await this.#pools.get(name)?.sync(this.#discovery.groups(job))
+    this.#count(name)
+  }
+
+  #limits(job: ScrapeJob): LoopDeps {
+    if (job.job_name !== this.#deps.ownJob) return this.#shared
+    return { ...this.#shared, limits: { ...this.#shared.limits, own: true } }
+  }
+
+  async take(configs: readonly ScrapeConfig[], global: ScrapeGlobal): Promise<void> {
+    // What Airboss says of itself knows no limits of others.
+    const own = configs.filter((c) => c.job_name === this.#deps.ownJob)
+    const others = configs.filter((c) => c.job_name !== this.#deps.ownJob)
+    const next = [...jobsOf(others, global), ...jobsOf(own, defaultScrapeGlobal)]
+    const names = new Set(next.map((job) => job.job_name))
+    const gone = [...this.#pools].filter(([name]) => !names.has(name))
+    for (const [name] of gone) this.#pools.delete(name)
+    this.#jobs.clear()
+    for (const job of next) {
+      const name = job.job_name
+      this.#jobs.set(name, job)
+      const client = createClient(job, this.#deps)
+      const pool = this.#pools.get(name)
+      if (pool) pool.configure(job, client)
+      else this.#pools.set(name, new Pool(job, client, this.#limits(job), () => this.#pools.get(name)))
     }
+    await this.#discovery.apply(next)
+    await Promise.all([...names].map((name) => this.#sync(name)))
+    await Promise.all(gone.map(([, pool]) => pool.stop(true)))
+    this.#leaving = [...this.#leaving, ...gone.map(([, pool]) => pool)].filter((pool) => pool.waits)
+    for (const [name] of gone) this.#count(name)
+  }
+
+  async drain(): Promise<void> {
+    this.#turns.stop()
+    this.#discovery.stop()
+    const all = [...this.#pools.values(), ...this.#leaving]
+    this.#pools.clear()
+    this.#leaving = []
+    await Promise.all(all.map((pool) => pool.stop(false)))
+  }
+
+  pools(): [string, Pool][] {
+    return [...this.#pools]
   }
 }
 
 /** Scrapes every target of `configs` once started. A target that hangs is cut off at its timeout and delays nobody else. */
 export const createScraper = (deps: ScraperDeps): Scraper => {
-  const { metrics, log } = deps
-  const shared: Shared = {
-    ...deps,
-    failures: metrics.counter('airboss_scrape_failures_total', 'Scrapes that failed.', ['job']),
-    refused: metrics.counter('airboss_scrape_samples_refused_total', 'Scraped samples not taken.', [
-      'job',
-      'reason',
-    ]),
-  }
-  const loops = new Map<string, Loop>()
   let { configs, global } = deps
   let running = false
-
-  const sync = async (): Promise<void> => {
-    const wanted = new Map<string, Target>()
-    for (const job of configs) {
-      const { targets, problems } = targetsOf(job, global)
-      for (const target of targets) wanted.set(target.key, target)
-      for (const why of problems) log.error({ job: job.job_name, why }, 'scrape target left out')
-    }
-    const gone = [...loops].filter(([key]) => !wanted.has(key))
-    for (const [key] of gone) loops.delete(key)
-    for (const [key, target] of wanted) {
-      const loop = loops.get(key)
-      // The same target, but its secrets may be new.
-      if (loop) loop.target = target
-      else {
-        const made = new Loop(target, shared)
-        loops.set(key, made)
-        made.start()
-      }
-    }
-    await Promise.all(
-      gone.map(([, loop]) =>
-        loop
-          .stop(true)
-          .catch((error: unknown) => log.warn({ err: error }, 'end of a scrape target not stored')),
-      ),
-    )
-  }
-
+  const jobs = new Jobs(deps)
   return {
     start: async () => {
       if (running) return
       running = true
-      await sync()
+      await jobs.take(configs, global)
     },
-    drain: async () => {
+    drain: () => {
       running = false
-      const all = [...loops.values()]
-      loops.clear()
-      await Promise.all(all.map((loop) => loop.stop(false)))
+      return jobs.drain()
     },
     apply: async (next, nextGlobal) => {
       configs = next
       global = nextGlobal ?? global
-      if (running) await sync()
+      if (running) await jobs.take(configs, global)
     },
-    targets: () => [...loops.values()].map((loop) => loop.state()),
+    targets: () => jobs.pools().flatMap(([, pool]) => pool.targets()),
+    dropped: () => {
+      const all = jobs.pools().map(([name, pool]) => ({ name, ...pool.dropped() }))
+      return {
+        kept: all.flatMap(({ kept }) => kept),
+        counts: Object.fromEntries(all.map(({ name, count }) => [name, count])),
+      }
+    },
   }
 }

@@ -78,7 +78,13 @@ describe('relabel', () => {
         .error?.issues.map((i) => i.message)
         .join()
     expect(why({ action: 'replace' })).toContain('needs target_label')
+    expect(why({ action: 'labeldrop', regex: 'x', target_label: 'y' })).toContain(
+      'means nothing to action labeldrop',
+    )
+    expect(why({ action: 'labelkeep', source_labels: ['a'] })).toContain('means nothing to action labelkeep')
+    expect(why({ action: 'keepequal', target_label: 'x', regex: 'y' })).toContain('means nothing')
+    expect(why({ action: 'lowercase', target_label: 'x', replacement: 'y' })).toContain('means nothing')
     expect(why({ action: 'hashmod', target_label: 'x' })).toContain('needs modulus')
-    expect(why({ action: 'drop', regex: '(' })).toContain('regex "("')
+    expect(why({ action: 'drop', regex: '(' })).toContain('"(" is no RE2 expression')
   })
 })

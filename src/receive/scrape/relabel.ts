@@ -22,9 +22,12 @@ const ruleShape = z.strictObject({
   source_labels: z.array(z.string().min(1)).default([]),
   separator: z.string().default(';'),
   target_label: z.string().default(''),
-  regex: z.coerce.string().default('(.*)'),
+  regex: z.union([z.string(), z.number(), z.boolean()]).transform(String).default('(.*)'),
   modulus: z.int().min(1).optional(),
-  replacement: z.coerce.string().default('$1'),
+  replacement: z
+    .union([z.string(), z.number(), z.boolean(), z.null().transform(() => '')])
+    .transform(String)
+    .default('$1'),
   action: z
     .preprocess((v) => (typeof v === 'string' ? v.toLowerCase() : v), z.enum(actions))
     .default('replace'),
@@ -44,19 +47,52 @@ const needsTarget: ReadonlySet<string> = new Set([
   'dropequal',
 ])
 
+const defaults = { separator: ';', regex: '(.*)', replacement: '$1', target_label: '', modulus: undefined }
+
+/** Keys that mean nothing to an action; Prometheus refuses them, so that a rule says what it does. */
+const meaningless: Readonly<Partial<Record<RuleInput['action'], readonly (keyof typeof defaults)[]>>> = {
+  lowercase: ['replacement'],
+  uppercase: ['replacement'],
+  keepequal: ['regex', 'modulus', 'separator', 'replacement'],
+  dropequal: ['regex', 'modulus', 'separator', 'replacement'],
+  labeldrop: ['target_label', 'modulus', 'separator', 'replacement'],
+  labelkeep: ['target_label', 'modulus', 'separator', 'replacement'],
+}
+
+type Report = (key: string, message: string) => void
+
+const checkRule = (rule: RuleInput, report: Report): void => {
+  const { action } = rule
+  if (needsTarget.has(action) && rule.target_label === '')
+    report('action', `action ${action} needs target_label; say which label it writes`)
+  if (action === 'hashmod' && rule.modulus === undefined)
+    report('action', 'action hashmod needs modulus, a whole number of at least 1')
+  for (const key of meaningless[action] ?? [])
+    if (rule[key] !== defaults[key]) report(key, `means nothing to action ${action}; remove it`)
+  if ((action === 'labeldrop' || action === 'labelkeep') && rule.source_labels.length > 0)
+    report(
+      'source_labels',
+      `means nothing to action ${action}, which looks at the names of all labels; remove it`,
+    )
+  if (action === 'labelmap' && rule.replacement === '')
+    report('replacement', 'is the name of the label that labelmap writes; it cannot be empty')
+}
+
 /** One entry of `relabel_configs` or `metric_relabel_configs`, its regular expression compiled (RE2, anchored). */
 export const relabelRuleSchema = ruleShape.transform((rule, ctx): RelabelRule => {
-  if (needsTarget.has(rule.action) && rule.target_label === '')
-    ctx.addIssue(`action ${rule.action} needs target_label; say which label it writes`)
-  if (rule.action === 'hashmod' && rule.modulus === undefined)
-    ctx.addIssue('action hashmod needs modulus, a whole number of at least 1')
+  checkRule(rule, (key, message) => ctx.addIssue({ code: 'custom', path: [key], message }))
   let compiled = RE2JS.compile('')
   try {
     compiled = RE2JS.compile(`^(?s:${rule.regex})$`)
   } catch (error) {
-    ctx.addIssue(`regex ${JSON.stringify(rule.regex)}: ${messageOf(error)}`)
+    ctx.addIssue({
+      code: 'custom',
+      path: ['regex'],
+      message: `${JSON.stringify(rule.regex)} is no RE2 expression: ${messageOf(error)}`,
+    })
   }
-  return { ...rule, compiled }
+  // Where a configuration is shown, the rule's text says it all.
+  return { ...rule, compiled: Object.assign(compiled, { toJSON: () => undefined }) }
 })
 
 const expand = (template: string, found: ReturnType<RE2JS['matcher']>): string =>
