@@ -24,6 +24,7 @@ import { ingestPage } from './pages/ingest.ts'
 import { nowPage } from './pages/now.ts'
 import { oncallPage } from './pages/oncall.ts'
 import { rulesPage } from './pages/rules.ts'
+import { tracesPage } from './pages/traces.ts'
 import type { Page, PageContext } from './pages.ts'
 import { broken, type Html, head, raw } from './parts.ts'
 import { takePicture } from './picture.ts'
@@ -36,6 +37,7 @@ const pages: readonly Page[] = [
   oncallPage,
   costsPage,
   explorePage,
+  tracesPage,
   rulesPage,
   ingestPage,
 ]

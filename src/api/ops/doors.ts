@@ -1,12 +1,15 @@
 // What the operations API asks of the rooms: only what it shows and does, as plain data.
+import type { Clock } from '../../lib/clock.ts'
 import type { Duration, Instant } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
+import type { AgentPods } from '../../model/agent-pod.ts'
 import type { CardinalityView } from '../../model/cardinality.ts'
 import type { Action, Decision } from '../../model/decision.ts'
 import type { Deployment } from '../../model/deployment.ts'
 import type { Authorizer } from '../../model/ports/authorizer.ts'
 import type { CostReports } from '../../model/ports/cost-reports.ts'
 import type { LedgerVersion } from '../../model/ports/ledger.ts'
+import type { TraceReader } from '../../model/ports/trace-reader.ts'
 import type { ScaleView } from '../../model/views.ts'
 
 export interface DeclaredDeployment {
@@ -150,8 +153,12 @@ export interface Status {
 }
 
 export interface OpsDoors {
+  readonly clock: Clock
+  readonly traces: TraceReader
   readonly authorizer: Authorizer
   readonly fleet: FleetDoor
+  /** Null where no cluster is watched. */
+  readonly pods: AgentPods | null
   readonly rollouts: RolloutsDoor
   readonly autoscalers: () => readonly ScaleView[]
   readonly budgets: () => readonly ShownBudget[]

@@ -11,8 +11,10 @@ import { actionRoutes, decisionRoutes } from './decisions.ts'
 import { deploymentRoutes } from './deployments.ts'
 import { documentOthers } from './documented.ts'
 import type { OpsDoors } from './doors.ts'
+import { podRoutes } from './pods.ts'
 import { watchRoutes } from './rollouts.ts'
 import { systemRoutes } from './system.ts'
+import { traceRoutes } from './traces.ts'
 import { base, issuesText, type OpsApp } from './wire.ts'
 
 const maxBody = 1 << 20
@@ -64,9 +66,11 @@ export const createOpsApi = (doors: OpsDoors & { readonly log: Logger }): OpsApp
   })
   takesJson(app)
   deploymentRoutes(app, doors)
+  podRoutes(app, doors)
   watchRoutes(app, doors)
   decisionRoutes(app, doors)
   actionRoutes(app, doors)
+  traceRoutes(app, doors)
   systemRoutes(app, doors)
   costRoutes(app, doors)
   cardinalityRoutes(app, doors)
