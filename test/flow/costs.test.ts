@@ -234,11 +234,13 @@ describe('calls of models', () => {
     expect(await product.value('airboss_cost_inclusive_usd_total{agent="writer"}')).toBe(5)
     expect(await product.value('airboss_cost_retried_usd_total{agent="writer"}')).toBe(2)
     expect(await product.value('airboss_cost_failed_usd_total{agent="writer"}')).toBe(2)
-    await until(
-      'the trace is stored',
-      async () => (await product.fetch(`/api/ops/v1/costs/traces/${trace}`)).status === 200,
-    )
-    expect(await ops(`/traces/${trace}`)).toMatchObject({
+    const tree = await until('the trace is stored', async () => {
+      const answer = await product.fetch(`/api/ops/v1/costs/traces/${trace}`)
+      if (answer.status !== 200) return null
+      const said = (await answer.json()) as { usd: number; roots: { children: unknown[] }[] }
+      return said.usd === 6 && said.roots[0]?.children.length === 2 ? said : null
+    })
+    expect(tree).toMatchObject({
       usd: 6,
       roots: [
         {
@@ -359,6 +361,10 @@ describe('bills in FOCUS', () => {
   })
 
   it('exports everything as valid FOCUS 1.2, exact; taken in elsewhere it is the same money', async () => {
+    await until('the bill is stored', async () => {
+      const { groups } = await ops<SummaryAnswer>(`/summary?group_by=agent,service&to=${next}`)
+      return groups.find((g) => g.group['agent'] === 'biller')?.direct_usd === '0.45'
+    })
     const dir = product.dir
     const file = join(dir, 'out.csv')
     const exported = await runProduct([
@@ -395,7 +401,10 @@ describe('bills in FOCUS', () => {
         const answer = await other.fetch(`/api/ops/v1/costs/summary?group_by=owner,agent,service&to=${next}`)
         return (await answer.json()) as SummaryAnswer
       }
-      await until('the costs are there', async () => Number((await sums()).total.direct_usd) > 0)
+      await until(
+        'the costs are there',
+        async () => Math.abs(Number((await sums()).total.direct_usd) - Number(total.direct_usd)) < 1e-9,
+      )
       expect(Number((await sums()).total.direct_usd)).toBeCloseTo(Number(total.direct_usd), 9)
       const agents = (await sums()).groups.map((g) => g.group['agent'])
       expect(agents).toEqual(expect.arrayContaining(['planner', 'writer', 'biller', 'recorded']))
