@@ -48,7 +48,8 @@ export interface AlertTexts {
 interface TemplateData {
   /** Labels of the result, with its name. */
   readonly labels: Labels
-  readonly value: number
+  /** A text for what is no number. */
+  readonly value: number | string
 }
 
 export interface AlertTemplates {
@@ -113,7 +114,7 @@ export const createAlertTemplates = (texts: AlertTexts, deps: AlertTemplateDeps)
   }
 }
 
-export const templateSample = (labels: Labels, value: number): TemplateSample => ({
+export const templateSample = (labels: Labels, value: number | string): TemplateSample => ({
   Labels: new Map(Object.entries(recordOf(labels))),
   Value: value,
 })
