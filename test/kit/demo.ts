@@ -63,7 +63,7 @@ startedAt = Date.now()
 say(
   `console ${demo.product.http} · OTLP ${demo.product.otlpHttp}, ${demo.product.otlpGrpc} · log ${demo.dir}/airboss.log`,
 )
-say('pilot 2.0.0 and its canary 2.1.0, scout 1.4.0 and clerk 0.9.0 work; Ctrl-C ends it')
+say('pilot 2.0.0 and its canary 2.1.0, scout 1.4.0, clerk 0.9.0 and ranger 0.3.0 work; Ctrl-C ends it')
 let code = 0
 let ending = false
 await Promise.race([

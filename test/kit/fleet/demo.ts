@@ -15,6 +15,7 @@ export interface DemoOptions {
   readonly anyPorts?: boolean
   /** Milliseconds from the fleet's start. */
   readonly breakAfter?: number
+  readonly loopAfter?: number
   readonly loadAfter?: number
   readonly exportEvery?: number
   /** How often Airboss looks; a Prometheus duration. */
@@ -33,7 +34,8 @@ export interface Demo {
 
 /** Starts all; whatever had started is stopped again when a later part cannot. */
 export const startDemo = async (options: DemoOptions): Promise<Demo> => {
-  const { root, breakAfter = 30_000, loadAfter = 40_000, exportEvery = 1000, say = () => undefined } = options
+  const { root, breakAfter = 30_000, loopAfter = 20_000, loadAfter = 40_000 } = options
+  const { exportEvery = 1000, say = () => undefined } = options
   const dir = options.data ? resolve(options.data) : mkdtempSync(join(tmpdir(), 'airboss-demo-'))
   mkdirSync(dir, { recursive: true })
   const ends: (() => Promise<void> | void)[] = []
@@ -69,7 +71,7 @@ export const startDemo = async (options: DemoOptions): Promise<Demo> => {
     })
     ends.push(product.stop)
     const { http, otlpHttp, otlpGrpc } = product
-    fleet = startFleet({ http, otlpHttp, otlpGrpc, root, exportEvery, breakAfter, loadAfter, say })
+    fleet = startFleet({ http, otlpHttp, otlpGrpc, root, exportEvery, breakAfter, loopAfter, loadAfter, say })
     ends.push(fleet.stop)
     const mishaps = startMishaps(product, 3000)
     ends.push(mishaps.stop)
