@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { dashboards } from '../../dashboards/dashboards.ts'
 import { type Demo, startDemo } from '../kit/fleet/demo.ts'
-import { panelQueries } from '../kit/fleet/panel-queries.ts'
+import { panelQueries, panelStatements, substituteSql } from '../kit/fleet/panel-queries.ts'
 
 const root = join(fileURLToPath(import.meta.url), '../../..')
 const queries = panelQueries('20s')
@@ -30,6 +30,7 @@ beforeAll(async () => {
     every: '1s',
     exportEvery: 500,
     breakAfter: 6000,
+    loopAfter: 4000,
     loadAfter: 3000,
   })
 }, 60_000)
@@ -72,6 +73,22 @@ describe('dashboards', () => {
       if (!hasData(answer))
         empty.push(`${query.dashboard} / ${query.panel} ${query.refId}: ${answer.error ?? 'empty'}`)
     }
+    expect(empty).toEqual([])
+  })
+  test('every statement is answered with rows by the read-only ClickHouse', { timeout: 60_000 }, async () => {
+    const to = Math.ceil(Date.now() / 1000)
+    const run = async (sql: string): Promise<unknown[][]> => {
+      const answer = await fetch(`${demo.product.clickhouse}/?default_format=JSONCompact`, {
+        method: 'POST',
+        body: substituteSql(sql, to - 300, to, 5),
+      })
+      const said = await answer.text()
+      expect(answer.status, said).toBe(200)
+      return (JSON.parse(said) as { data: unknown[][] }).data
+    }
+    const empty: string[] = []
+    for (const { dashboard, panel, sql } of panelStatements())
+      if ((await run(sql)).length === 0) empty.push(`${dashboard} / ${panel}`)
     expect(empty).toEqual([])
   })
   test('every variable finds values', async () => {
