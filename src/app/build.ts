@@ -1,46 +1,27 @@
 // THE RIVER ON ONE PAGE: every stage is made here and handed the next one.
 import { join } from 'node:path'
 import { openLedger } from '../ledger/ledger.ts'
-import { systemClock } from '../lib/clock.ts'
-import { createHttp } from '../lib/http.ts'
 import type { Logger } from '../lib/log.ts'
-import type { Batch } from '../model/batch.ts'
-import { defaultAdmission } from '../model/batch-builder.ts'
-import { Cardinality } from '../model/cardinality.ts'
-import { MetadataTable } from '../model/metadata-table.ts'
-import { NewSpans } from '../model/new-spans.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { Service } from '../model/ports/service.ts'
-import type { Sink } from '../model/ports/sink.ts'
-import { SeriesTable } from '../model/series.ts'
-import type { Wanted } from '../model/span-rows.ts'
-import { createPricer } from '../money/pricer.ts'
-import { createPrices } from '../money/prices.ts'
+import { createCostReports } from '../money/report.ts'
 import { createQuerier } from '../query/querier.ts'
-import { createEvents } from '../receive/events/receiver.ts'
-import { DeltaState } from '../receive/otlp/delta.ts'
-import { SpanMetrics, wantedBySpanMetrics } from '../receive/span-metrics/span-metrics.ts'
-import { StatsdState } from '../receive/statsd/state.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
 import { lockData } from './data-lock.ts'
 import { externalURLOf } from './external-url.ts'
-import { createOwnMetrics } from './own-metrics.ts'
-import { version } from './package-root.ts'
+import { makeContext } from './make-context.ts'
 import { createReload } from './reload.ts'
 import { tracedQuerier, tracedSink } from './traced.ts'
-import { createTracing } from './tracing.ts'
 import { wireAccess } from './wire-access.ts'
 import { wireAct } from './wire-act.ts'
 import { wireKeep } from './wire-keep.ts'
 import { wireKubernetes } from './wire-kubernetes.ts'
+import { later, wireProducers } from './wire-producers.ts'
 import { wireReceive } from './wire-receive.ts'
 import { type Addresses, wireShow } from './wire-show.ts'
 import { wireTell } from './wire-tell.ts'
-
-/** Series beyond storage.max_series that Airboss may make of its own. */
-const ownSeries = 10_000
 
 export interface Airboss {
   readonly addresses: Addresses
@@ -50,92 +31,10 @@ export interface Airboss {
   stop(): Promise<void>
 }
 
-const makeCardinality = ({ config }: Settings, table: SeriesTable): Cardinality => {
-  const { per_metric: perMetric, per_source: perSource, overrides } = config.storage.cardinality
-  return new Cardinality(table, { perMetric, perSource, ...overrides })
-}
-
-const makeContext = (
-  settings: Settings,
-  log: Logger,
-  stop: AbortSignal,
-  externalURL: () => string,
-): Context => {
-  const { storage } = settings.config
-  const clock = systemClock
-  const metrics = createOwnMetrics()
-  const table = new SeriesTable(storage.max_series, ownSeries)
-  const cardinality = makeCardinality(settings, table)
-  return {
-    settings,
-    clock,
-    log,
-    metrics,
-    tracing: createTracing({
-      config: settings.config.tracing,
-      version,
-      clock,
-      log: log.child({ room: 'tracing' }),
-      metrics,
-    }),
-    send: createHttp().send,
-    table,
-    cardinality,
-    metadata: new MetadataTable(),
-    limits: {
-      ...defaultAdmission,
-      maxAge: storage.out_of_order_time_window,
-      maxAhead: storage.max_ahead,
-      labels: storage.max_labels,
-      cardinality,
-    },
-    startedAt: clock.now(),
-    externalURL,
-    stop,
-  }
-}
-
-/** Which attributes of spans are reckoned with: each who reckons adds its own. */
-const wantedOfSpans = ({ settings }: Context): Wanted =>
-  wantedBySpanMetrics(settings.config.otlp.traces.metrics)
-
-const makeNewSpans = (context: Context): NewSpans => {
-  const { settings, clock, metrics } = context
-  const { dedup_window: window, dedup_spans: most } = settings.config.otlp.traces
-  return new NewSpans({ window, most, wanted: wantedOfSpans(context), clock, metrics })
-}
-
-/** Metrics made of spans, where they are wanted. */
-const makeSpanMetrics = (context: Context, newSpans: NewSpans, sink: Sink<Batch>): SpanMetrics[] => {
-  const { settings, table, limits, clock, metrics } = context
-  const config = settings.config.otlp.traces.metrics
-  if (!config.enabled) return []
-  const fresh = (batch: Batch) => newSpans.of(batch)
-  const log = context.log.child({ room: 'receive' })
-  return [
-    new SpanMetrics({
-      config,
-      table,
-      sink,
-      limits: { ...limits, protocol: 'traces' },
-      fresh,
-      clock,
-      log,
-      metrics,
-    }),
-  ]
-}
-
-/** A sink that exists before what it leads to: producers must be known to the log, and push into it. */
-const later = (): Sink<Batch> & { to: (sink: Sink<Batch>) => void } => {
-  let next: Sink<Batch> | undefined
-  return {
-    push: (batch, signal) => next!.push(batch, signal),
-    to: (sink) => {
-      next = sink
-    },
-  }
-}
+const accountOf = ({ name, costs }: Settings['config']) => ({
+  id: costs.billing_account_id ?? name,
+  name: costs.billing_account_name ?? name,
+})
 
 /** Starts from the disk upwards; what has started is ended again when a later stage cannot. */
 const startAll = async (services: readonly Service[], log: Logger): Promise<void> => {
@@ -181,20 +80,15 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   let bound = (): string => ''
   const reachedBy = (): string => externalURLOf(settings.config.listen, bound())
   const context = makeContext(settings, log, life.signal, reachedBy)
-  const { clock, metrics, table, limits, tracing } = context
+  const { clock, metrics, tracing } = context
   const { config, dataDir } = settings
   const named = (room: string) => ({ clock, metrics, log: log.child({ room }) })
 
-  // receive ─▶ price ─▶ keep
+  // receive ─▶ count, price ─▶ keep
   const kept = later()
-  const prices = createPrices(config.prices)
-  const pricer = createPricer({ ...named('money'), sink: kept, table, prices, limits })
-  const events = createEvents({ ...named('receive'), config: config.events, table, sink: pricer, limits })
-  const delta = new DeltaState({ table })
-  const newSpans = makeNewSpans(context)
-  const spanMetrics = makeSpanMetrics(context, newSpans, kept)
-  const statsdState = new StatsdState(table)
-  const keep = wireKeep(context, newSpans, [pricer, events, delta, statsdState, ...spanMetrics])
+  const producers = wireProducers(context, kept)
+  const { pricer, events, newSpans } = producers
+  const keep = wireKeep(context, newSpans, producers.states)
   const sink = tracing.wanted ? tracedSink(tracing, keep.sink) : keep.sink
   kept.to(sink)
 
@@ -208,20 +102,28 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const tell = await wireTell(context, parts)
   const kubernetes = wireKubernetes(settings)
   const act = wireAct(context, { ...parts, alerts: tell.alertSink, kubernetes })
-  const into = { sink: pricer, prices, delta, statsdState, events, alerts: tell.alerts, newSpans }
   const receive = wireReceive(context, {
-    ...into,
-    wanted: wantedOfSpans(context),
+    ...producers,
+    sink: pricer,
+    knownCosts: (ids, signal) => keep.store.money.known(ids, signal),
+    alerts: tell.alerts,
     authenticate: access.grpc,
     kubernetes,
   })
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })
-  const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload })
+  const costs = createCostReports({
+    reader: keep.store.money,
+    querier,
+    unpriced: () => pricer.unpriced(),
+    account: accountOf(config),
+    clock,
+  })
+  const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload, costs })
   bound = () => show.addresses().http
 
-  const services: Service[] = [ledger, keep, pricer, events, ...spanMetrics, tell, act, receive, show]
+  const services: Service[] = [ledger, keep, ...producers.services, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
     await kubernetes?.close()

@@ -6,7 +6,8 @@ import { deploymentsSchema } from '../fleet/config.ts'
 import { durationSchema, secretSchema } from '../lib/config.ts'
 import { defaultAdmission } from '../model/batch-builder.ts'
 import { budgetsSchema } from '../money/budget-config.ts'
-import { pricesConfigSchema } from '../money/prices.ts'
+import { costsSchema } from '../money/costs-config.ts'
+import { pricesConfigSchema } from '../money/prices-config.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
 import { eventsConfigSchema } from '../receive/events/receiver.ts'
@@ -148,6 +149,7 @@ export const configSchema = (env: Environment, base = '.') =>
     /** Left out = nothing listens. */
     statsd: statsdConfigSchema.optional(),
     prices: pricesConfigSchema,
+    costs: costsSchema,
     scrape_configs: scrapeConfigsSchema(env, base).default([]),
     /** Further files with `scrape_configs`; patterns may match nothing. */
     scrape_config_files: z.array(z.string().min(1)).default([]),

@@ -1,10 +1,13 @@
 // Reads the configuration: file, environment and flags, the later over the earlier. The only place that reads the environment.
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { type AlertsConfig, emptyAlertsConfig, readAlertsConfig } from '../alerts/config.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
+import { hash64 } from '../lib/hash.ts'
 import { parseYaml, problemAt, problemsError, problemsOf, readYaml, type YamlText } from '../lib/yaml.ts'
 import type { ChannelKind } from '../model/ports/channel.ts'
+import { readPriceMap } from '../money/price-map.ts'
+import type { PriceMapFile } from '../money/prices.ts'
 import { channelKinds, globalHttpSchema, globalKeys } from '../notify/channels.ts'
 import { oncallReceiverSchema } from '../oncall/config.ts'
 import { type ScrapeConfig, scrapeFileSchema } from '../receive/scrape/config.ts'
@@ -30,6 +33,8 @@ export interface Settings {
   readonly rules: readonly RuleText[]
   /** Null where no mapping file is given. */
   readonly statsdMapping: StatsdMapping | null
+  /** Own price maps, the first that knows a model first. */
+  readonly priceMaps: readonly PriceMapFile[]
   /** Absolute. */
   readonly dataDir: string
   /** The file read, '' where built-in defaults hold. */
@@ -106,6 +111,18 @@ const readScrapes = (yaml: YamlText, read: Config, base: string, env: Environmen
   return jobs
 }
 
+/** The files named under prices.files; each is known in rows by its name and a digest. */
+const readPriceMaps = (yaml: YamlText, paths: readonly string[], base: string): PriceMapFile[] =>
+  paths.map((path, i) => {
+    const full = isAbsolute(path) ? path : join(base, path)
+    if (!existsSync(full))
+      throw problemsError([
+        problemAt(yaml, ['prices', 'files', i], `there is no file ${resolve(full)}; correct the path`),
+      ])
+    const written = text(full, 'price map')
+    return { version: `${basename(full)}@${hash64([written])}`, models: readPriceMap(written, full) }
+  })
+
 /** Policies that receivers name must be there. */
 const oncallKind = (policies: ReadonlyMap<string, unknown>): ChannelKind => ({
   name: 'oncall',
@@ -176,6 +193,7 @@ export const readSettings = (flags: Flags, env: Environment = environment()): Se
     ...readAlerts(yaml, config, base, env),
     statsdMapping: readMapping(yaml, config, base),
     rules: readRules(yaml, config.rule_files, base),
+    priceMaps: readPriceMaps(yaml, config.prices.files, base),
     dataDir: resolve(flags.data ?? env['AIRBOSS_DATA'] ?? 'data'),
     file,
     logLevel: flags.logLevel ?? env['AIRBOSS_LOG_LEVEL'] ?? 'info',

@@ -6,6 +6,7 @@ import type { OpsApp } from '../api/ops/wire.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
 import { duration } from '../lib/time.ts'
 import type { Decision } from '../model/decision.ts'
+import type { CostReports } from '../model/ports/cost-reports.ts'
 import type { Context } from './context.ts'
 import { version } from './package-root.ts'
 import type { Reload } from './reload.ts'
@@ -19,6 +20,7 @@ interface Parts {
   readonly act: Act
   readonly access: Access
   readonly reload: Reload
+  readonly costs: CostReports
 }
 
 const decisionsDoor = (context: Context, { act, ledger }: Parts): DecisionsDoor => {
@@ -85,6 +87,8 @@ export const wireOps = (context: Context, parts: Parts): OpsApp => {
     budgets: () => act.budgets.list(),
     decisions: decisionsDoor(context, parts),
     ledger,
+    costs: parts.costs,
+    now: () => context.clock.now(),
     status: statusOf(context, parts),
     cardinality: (most) => context.cardinality.view(most),
     reload: async (by, why) => {

@@ -11,6 +11,8 @@ import type { Wanted } from '../model/span-rows.ts'
 import type { Prices } from '../money/prices.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
+import type { FocusOptions } from '../receive/focus/decode.ts'
+import { createFocusImport, type FocusImport } from '../receive/focus/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
 import { createKubernetesReceiver, type KubernetesReceiver } from '../receive/kubernetes/receiver.ts'
 import type { DeltaState } from '../receive/otlp/delta.ts'
@@ -36,6 +38,7 @@ export interface Receive extends Service {
   readonly otlpGrpc: Service & { address(): string }
   readonly costs: HttpHandler
   readonly inlets: Inlets
+  readonly bills: FocusImport
   readonly scraper: Scraper
   /** Null where no cluster is watched. */
   readonly kubernetes: KubernetesReceiver | null
@@ -51,6 +54,8 @@ interface Parts extends InletParts {
   /** Which attributes of spans are reckoned with. */
   readonly wanted: Wanted
   readonly prices: Prices
+  /** Which rows of costs are stored. */
+  readonly knownCosts: (ids: readonly string[], signal: AbortSignal) => Promise<ReadonlySet<string>>
   readonly delta: DeltaState
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
   readonly kubernetes: Kubernetes | null
@@ -108,8 +113,14 @@ const watchersOf = ({ settings, ...context }: Context, { sink, kubernetes }: Par
   }
 }
 
+const billOptions = ({ costs }: Config): FocusOptions => ({
+  tags: costs.tags,
+  cost: costs.column,
+  currencies: costs.currencies,
+})
+
 export const wireReceive = (context: Context, parts: Parts): Receive => {
-  const { sink, prices, delta, authenticate } = parts
+  const { sink, prices, knownCosts, delta, authenticate } = parts
   const { settings, table, limits, clock, metrics } = context
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
@@ -147,6 +158,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
     inlets,
+    bills: createFocusImport({ sink, known: knownCosts, options: billOptions(config), clock, metrics }),
     scraper,
     kubernetes,
     bodies: createInFlight(mostBodies),

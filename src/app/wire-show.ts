@@ -2,6 +2,7 @@
 import { createAlertmanagerApi } from '../api/alertmanager/alertmanager-api.ts'
 import { mount, plainError } from '../api/mount.ts'
 import { createOncallApi } from '../api/oncall/oncall-api.ts'
+import { focusImport } from '../api/ops/focus-import.ts'
 import { opsError } from '../api/ops/ops-api.ts'
 import { errorResponse } from '../api/prometheus/encode.ts'
 import { prometheusRoutes } from '../api/prometheus/routes.ts'
@@ -11,6 +12,7 @@ import type { OpenLedger } from '../ledger/ledger.ts'
 import { AppError } from '../lib/errors.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { Actor } from '../model/actor.ts'
+import type { CostReports } from '../model/ports/cost-reports.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Service } from '../model/ports/service.ts'
 import { createReadOnlyFront } from '../store/readonly.ts'
@@ -44,6 +46,7 @@ export interface ShowParts {
   readonly events: Events
   readonly access: Access
   readonly reload: Reload
+  readonly costs: CostReports
 }
 
 const isLoopback = (host: string): boolean => /^(localhost|127\.|::1$)/.test(host)
@@ -134,6 +137,10 @@ const mainServer = (context: Context, parts: ShowParts, authenticate: Authentica
         await next()
       })
       app.post('/api/ops/v1/hooks/:name', mount(receive.inlets.hooks, receive.bodies, opsError))
+      app.post(
+        '/api/ops/v1/costs/focus',
+        focusImport((body, form, signal) => receive.bills.take(body, form, signal), opsError),
+      )
       app.route('/', createOncallApi({ oncall: tell.oncall, log, actorOf }))
       app.route('/', wireOps(context, parts))
       app.route('/', createAlertmanagerApi({ alerts: tell.alerts, clock, log, actorOf, version }))

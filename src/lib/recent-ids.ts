@@ -35,9 +35,9 @@ export class RecentIds {
     if (this.#seen.size > this.#most) this.#seen.delete(this.#seen.values().next().value ?? '')
   }
 
-  /** All hashes in order of age, 16 hexadecimal digits each, as one text. */
-  save(): string {
-    this.#text ??= [...this.#seen].join('')
+  /** Hashes in order of age, 16 hexadecimal digits each, as one text; only the newest `most`, where that is given. */
+  save(most = Number.POSITIVE_INFINITY): string {
+    this.#text ??= (this.#seen.size > most ? [...this.#seen].slice(-most) : [...this.#seen]).join('')
     return this.#text
   }
 

@@ -47,8 +47,15 @@ export interface CostRow {
   /** Tokens, requests, seconds …; 0 where there is none. */
   readonly quantity: number
   readonly unit: string
-  /** Which price list made it, '' when it came priced. */
+  /** Which price list made it; '' when it came priced, `stated` when the span that caused it said its cost and no list knew a price. */
   readonly priceVersion: string
+  /** The span it was spent in, lower-case hexadecimal. */
+  readonly traceId?: string
+  readonly spanId?: string
+  /** What the source itself said it cost, kept beside `usd`. */
+  readonly statedUsd?: number
+  /** What else is known: tokens by kind, tags, columns of a bill. */
+  readonly attributes?: Readonly<Record<string, string>>
 }
 
 /** Samples as columns of one length: `ref[i]`, `at[i]` (milliseconds, may be fractional-free doubles), `value[i]`. */

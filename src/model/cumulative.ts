@@ -34,6 +34,10 @@ export class Cumulative {
   has(ref: SeriesRef): boolean {
     return this.#total.has(ref)
   }
+  /** Every series with its total. */
+  entries(): IterableIterator<[SeriesRef, number]> {
+    return this.#total.entries()
+  }
   total(ref: SeriesRef): number {
     return this.#total.get(ref) ?? 0
   }
@@ -66,6 +70,12 @@ export class Cumulative {
       this.#written.set(ref, this.#shown(ref, total))
       this.#total.set(ref, total)
     }
+    this.#lastAt = at
+  }
+
+  /** As `commit`, for those whose totals change by `replayAdd` alone: only what was written is noted, totals may have grown since. */
+  shown(draft: Draft, at: number): void {
+    for (const [ref, total] of draft.totals) this.#written.set(ref, this.#shown(ref, total))
     this.#lastAt = at
   }
 

@@ -11,7 +11,7 @@ import {
   minute,
   second,
 } from '../lib/time.ts'
-import { labelsKey, withoutName } from '../model/labels.ts'
+import { type Labels, labelsKey, withoutName } from '../model/labels.ts'
 import { type Matcher, printMatcher } from '../model/matcher.ts'
 import type { Querier } from '../model/ports/querier.ts'
 
@@ -47,18 +47,21 @@ export interface SpendMeter {
   until(now: Instant, signal: AbortSignal): Promise<number>
 }
 
+/** Told of every increase of a counter, with the counter's labels. */
+type Told = (labels: Labels, usd: number) => void
+
 /**
  * `increase()` would extrapolate, and would leave out what a counter held when it first came up: for money each counter is followed instead.
- * The first value within the period counts whole unless the counter was there before; a fall is a restart from 0.
+ * The first value within the period counts whole unless the counter was there before; a fall is a restart from 0. Gives a function that
+ * goes on to a moment; after an error the next call makes up for it.
  */
-export const createSpendMeter = (
+export const followCounters = (
   querier: Querier,
-  filter: readonly Matcher[],
+  selector: string,
   startAt: Instant,
-): SpendMeter => {
-  const selector = `airboss_cost_usd_total{${filter.map(printMatcher).join(',')}}`
+  told: Told,
+): ((now: Instant, signal: AbortSignal) => Promise<void>) => {
   const last = new Map<string, number>()
-  let total = 0
   let cursorAt = startAt
   let based = false
 
@@ -85,24 +88,42 @@ export const createSpendMeter = (
     for (const [s, labels] of value.labels.entries()) {
       const key = labelsKey(withoutName(labels))
       let before = last.get(key) ?? 0
+      let grown = 0
       for (let i = value.start[s]!; i < value.end[s]!; i++) {
         const v = value.value[i]!
         if (Number.isNaN(v)) continue
-        total += v >= before ? v - before : v
+        grown += v >= before ? v - before : v
         before = v
       }
       last.set(key, before)
+      if (grown > 0) told(labels, grown)
     }
     cursorAt = span.toAt
   }
 
+  return async (now, signal) => {
+    if (!based) await base(signal)
+    // A remainder shorter than the points of its query is left for the next time.
+    while (now - cursorAt >= least)
+      await within(chunks, (chunk) => advance(instant(Math.min(now, cursorAt + chunk)), signal))
+  }
+}
+
+/** Dollars of the cost counters, see `followCounters`. */
+export const createSpendMeter = (
+  querier: Querier,
+  filter: readonly Matcher[],
+  startAt: Instant,
+): SpendMeter => {
+  const selector = `airboss_cost_usd_total{${filter.map(printMatcher).join(',')}}`
+  let total = 0
+  const follow = followCounters(querier, selector, startAt, (_, usd) => {
+    total += usd
+  })
   return {
     startAt,
     until: async (now, signal) => {
-      if (!based) await base(signal)
-      // A remainder shorter than the points of its query is left for the next time.
-      while (now - cursorAt >= least)
-        await within(chunks, (chunk) => advance(instant(Math.min(now, cursorAt + chunk)), signal))
+      await follow(now, signal)
       return total
     },
   }

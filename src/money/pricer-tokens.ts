@@ -20,6 +20,10 @@ export interface TokenSeries {
   readonly rank: number
   /** What of several ranks would count the same tokens. */
   readonly source: string
+  readonly job: string
+  readonly instance: string
+  /** The agent, where the series itself names one. */
+  readonly agentSaid: string
 }
 
 const typed: readonly (readonly [RegExp, number])[] = [
@@ -93,8 +97,10 @@ export const tokenSeries = (labels: Labels): TokenSeries | null => {
   if (!found) return null
   const [kind, rank] = found
   const { agent, model, provider } = payerOf(labels, [])
-  const source = [labelOf(labels, 'job'), labelOf(labels, 'instance'), agent, model, provider, kind].join(
-    '\u00ff',
-  )
-  return { kind, modality: attribute(labels, 'gen_ai.token.modality') || 'text', rank, source }
+  const job = labelOf(labels, 'job')
+  const instance = labelOf(labels, 'instance')
+  const source = [job, instance, agent, model, provider, kind].join('\u00ff')
+  const agentSaid = attribute(labels, 'gen_ai.agent.name', 'agent.name', 'agent')
+  const modality = attribute(labels, 'gen_ai.token.modality') || 'text'
+  return { kind, modality, rank, source, job, instance, agentSaid }
 }

@@ -9,7 +9,8 @@ import { type Batch, type CostRow, sampleBatch } from '../model/batch.ts'
 import { labelsOf } from '../model/labels.ts'
 import { SeriesTable } from '../model/series.ts'
 import { createPricer } from './pricer.ts'
-import { createPrices, pricesConfigSchema } from './prices.ts'
+import { createPrices } from './prices.ts'
+import { pricesConfigSchema } from './prices-config.ts'
 
 const never = new AbortController().signal
 const make = (config: unknown = {}) => {

@@ -1,22 +1,27 @@
-// Turns tokens and reported costs that pass by into cost rows and one counter of dollars, each thing once.
+// Turns tokens, model calls and reported costs that pass by into cost rows and counters of dollars, each thing once.
 import { type Clock, every } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { createGate } from '../lib/gate.ts'
 import type { Logger } from '../lib/log.ts'
 import { RecentIds } from '../lib/recent-ids.ts'
-import { type Duration, instant, minute, second } from '../lib/time.ts'
-import type { Batch, CostRow } from '../model/batch.ts'
+import { type Duration, minute, second } from '../lib/time.ts'
+import type { Batch, CostRow, Metadata } from '../model/batch.ts'
 import { type AdmissionLimits, BatchBuilder, defaultAdmission } from '../model/batch-builder.ts'
 import { Cumulative, type CumulativeState, type Draft } from '../model/cumulative.ts'
 import { labelsOf } from '../model/labels.ts'
-import type { Counter, Metrics } from '../model/ports/metrics.ts'
+import type { UnpricedModel } from '../model/ports/cost-reports.ts'
+import type { Metrics } from '../model/ports/metrics.ts'
 import type { Producer } from '../model/ports/producer.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
+import { Nesting } from './nesting.ts'
+import { Pairing, type PairingState } from './pairing.ts'
 import { appendSamples } from './pricer-batch.ts'
-import { type Increase, TokenWatch, type TokenWatchState } from './pricer-watch.ts'
+import { TokenWatch, type TokenWatchState } from './pricer-watch.ts'
 import type { Prices } from './prices.ts'
+import { backId, counterId, type Missing, SpanBill, spanId } from './span-bill.ts'
+import { Unpriced } from './unpriced.ts'
 
 export interface PricerDeps {
   /** Where batches go on to. */
@@ -32,41 +37,86 @@ export interface PricerDeps {
 }
 
 const costMetric = 'airboss_cost_usd_total'
+const failedMetric = 'airboss_cost_failed_usd_total'
+const metadata: readonly Metadata[] = [
+  {
+    metric: costMetric,
+    type: 'counter',
+    help: 'Money spent, each thing once: what a call itself cost. Safe to sum over every label.',
+    unit: 'usd',
+  },
+  {
+    metric: failedMetric,
+    type: 'counter',
+    help: 'The part of airboss_cost_usd_total that went into calls which ended in an error. Not to be added to it.',
+    unit: 'usd',
+  },
+]
 const heartbeat = (30 * second) as Duration
 const pushTime = (10 * second) as Duration
 const remembered = 65_536
-// Rows made here are kept apart by the times of their series' samples, and need no place among the remembered ids.
-const ownId = 'tokens:'
+/** Calls repeat within the patience of an exporter; at 1,000 calls a second this is four minutes. */
+const rememberedCalls = 262_144
 
 interface PricerState {
   readonly totals: CumulativeState
   readonly seen: string
   readonly watch: TokenWatchState
+  readonly calls?: string
+  readonly pairing?: PairingState
+  readonly unpriced?: readonly UnpricedModel[]
 }
 
-class Pricer implements Sink, Producer, Service {
+export interface PricerService extends Sink, Producer, Service {
+  /** Models without a price, the most tokens first. */
+  unpriced(): readonly UnpricedModel[]
+}
+
+class Pricer implements PricerService {
   readonly name = 'pricer'
   readonly #deps: PricerDeps
   readonly #limits: AdmissionLimits
   readonly #totals: Cumulative
   readonly #seen = new RecentIds(remembered)
+  readonly #calls = new RecentIds(rememberedCalls)
   readonly #watch: TokenWatch
+  readonly #pairing = new Pairing()
+  readonly #bill: SpanBill
+  readonly #unpriced = new Unpriced()
   readonly #one = createGate(1)
   readonly #stop = new AbortController()
-  readonly #unpriced: Counter
+  readonly #figures
   readonly #said = new Set<string>()
   #told = false
 
   constructor(deps: PricerDeps) {
+    const { table, prices, clock, metrics } = deps
     this.#deps = deps
     this.#limits = deps.limits ?? defaultAdmission
-    this.#totals = new Cumulative(deps.table, [costMetric])
-    this.#watch = new TokenWatch(deps.table, deps.clock.now(), deps.settle ?? ((5 * minute) as Duration))
-    this.#unpriced = deps.metrics.counter(
-      'airboss_unpriced_tokens_total',
-      'Tokens of models without a price.',
-      ['model', 'provider'],
-    )
+    this.#totals = new Cumulative(table, [costMetric, failedMetric])
+    this.#watch = new TokenWatch(table, clock.now(), deps.settle ?? ((5 * minute) as Duration))
+    this.#bill = new SpanBill({
+      table,
+      prices,
+      watch: this.#watch,
+      nesting: new Nesting(),
+      pairing: this.#pairing,
+    })
+    const by = ['model', 'provider']
+    this.#figures = {
+      unpriced: metrics.counter('airboss_unpriced_tokens_total', 'Tokens of models without a price.', by),
+      calls: metrics.counter('airboss_priced_calls_total', 'Model calls billed from their spans.'),
+      repeated: metrics.counter(
+        'airboss_cost_tokens_taken_back_total',
+        'Tokens billed from a counter and taken back when their spans came.',
+      ),
+      watched: metrics.gauge('airboss_token_counters', 'Token counters that are followed.'),
+      forgotten: metrics.counter(
+        'airboss_token_counters_forgotten_total',
+        'Token counters forgotten: silent for a day, or the longest silent of too many.',
+      ),
+      sources: metrics.gauge('airboss_token_sources', 'Sources whose spans and counters are paired.'),
+    }
   }
 
   start(): Promise<void> {
@@ -84,8 +134,14 @@ class Pricer implements Sink, Producer, Service {
     await this.#one(() => Promise.resolve())
   }
 
+  unpriced(): readonly UnpricedModel[] {
+    return this.#unpriced.list()
+  }
+
   push(batch: Batch, signal: AbortSignal): Promise<void> {
-    if (batch.costs.length === 0 && !this.#watch.concerns(batch)) return this.#deps.sink.push(batch, signal)
+    const spans = batch.spans?.read?.length ?? 0
+    if (batch.costs.length === 0 && spans === 0 && !this.#watch.concerns(batch))
+      return this.#deps.sink.push(batch, signal)
     return this.#one(async () => {
       if (signal.aborted) throw new AppError('canceled', 'the request was canceled before it was priced')
       await this.#price(batch, signal)
@@ -98,34 +154,58 @@ class Pricer implements Sink, Producer, Service {
     const at = this.#totals.nextAt(now)
     const given = this.#fresh(batch.costs)
     const { increases, commit } = this.#watch.look(batch)
-    const made: CostRow[] = []
-    const unpriced: Increase[] = []
+    const missing: Missing[] = []
+    this.#pairing.begin()
+    const made = this.#bill.spans(batch, now, (id) => this.#calls.has(id), missing)
     for (const increase of increases) {
-      const row = this.#row(increase)
+      const row = this.#bill.increase(increase, missing)
       if (row) made.push(row)
-      else unpriced.push(increase)
     }
     const costs = made.length > 0 ? [...given, ...made] : given
     const builder = new BatchBuilder(table, this.#limits, now, 64)
     const draft = this.#totals.draft()
     for (const row of costs) this.#count(row, builder, draft)
     this.#totals.write(draft, builder, at, heartbeat)
-    if (!this.#told && builder.length > 0)
-      builder.metadata.push({ metric: costMetric, type: 'counter', help: 'Money spent.', unit: 'usd' })
-    await sink.push(appendSamples(batch, builder.build(), costs), signal)
+    if (!this.#told && builder.length > 0) builder.metadata.push(...metadata)
+    try {
+      await sink.push(appendSamples(batch, builder.build(), costs), signal)
+    } catch (error) {
+      this.#pairing.rollback()
+      throw error
+    }
+    this.#pairing.commit()
     commit()
     if (draft.totals.size > 0) {
       this.#told = true
       this.#totals.commit(draft, at)
     }
     for (const row of given) this.#seen.add(row.id)
-    for (const increase of unpriced) this.#noPrice(increase)
+    this.#note(made, missing)
+  }
+
+  #note(made: readonly CostRow[], missing: readonly Missing[]): void {
+    let calls = 0
+    let back = 0
+    for (const row of made) {
+      if (row.id.startsWith(spanId)) {
+        this.#calls.add(row.id)
+        calls++
+      } else if (row.id.startsWith(backId)) back -= row.quantity
+    }
+    if (calls > 0) this.#figures.calls.add(calls)
+    if (back > 0) this.#figures.repeated.add(back)
+    for (const m of missing) this.#noPrice(m)
   }
 
   async #beat(): Promise<void> {
-    if (this.#totals.size === 0) return
     const { clock, sink, table } = this.#deps
     const now = clock.now()
+    const forgotten = this.#watch.tidy(now)
+    if (forgotten > 0) this.#figures.forgotten.add(forgotten)
+    this.#pairing.tidy(now)
+    this.#figures.watched.set(this.#watch.size)
+    this.#figures.sources.set(this.#pairing.sources)
+    if (this.#totals.size === 0) return
     const at = this.#totals.nextAt(now)
     const builder = new BatchBuilder(table, this.#limits, now)
     const draft = this.#totals.draft()
@@ -143,73 +223,104 @@ class Pricer implements Sink, Producer, Service {
     })
   }
 
-  #row({ ref, series, payer, at, tokens }: Increase): CostRow | null {
-    const { prices, table } = this.#deps
-    const { kind, modality } = series
-    const priced = prices.tokens(kind, modality, tokens, payer.model, payer.provider, instant(at))
-    if (!priced) return null
-    const id = `${ownId}${table.id(ref).toString(16)}:${at}`
-    return { id, at: instant(at), ...payer, quantity: tokens, unit: `${kind}_tokens`, ...priced }
-  }
-
   #count(row: CostRow, builder: BatchBuilder, draft: Draft): void {
-    const ref = this.#refOf(row, builder)
-    if (ref >= 0) draft.add(ref, row.usd)
-    else if (!this.#said.has(builder.lastReason)) {
-      this.#said.add(builder.lastReason)
-      this.#deps.log.error({ why: builder.lastExample }, 'a cost is kept as a row but not counted')
+    if (row.attributes?.['counted'] === 'no') return
+    for (const metric of metricsOf(row)) {
+      const ref = this.#refOf(metric, row, builder)
+      if (ref >= 0) draft.add(ref, row.usd)
+      else if (!this.#said.has(builder.lastReason)) {
+        this.#said.add(builder.lastReason)
+        this.#deps.log.error({ why: builder.lastExample }, 'a cost is kept as a row but not counted')
+      }
     }
   }
 
-  #refOf({ agent, version, model, provider, service, owner }: CostRow, builder: BatchBuilder): SeriesRef {
-    return builder.series(labelsOf({ __name__: costMetric, agent, version, model, provider, service, owner }))
+  #refOf(metric: string, row: CostRow, builder: BatchBuilder): SeriesRef {
+    const { agent, version, model, provider, service, owner } = row
+    return builder.series(labelsOf({ __name__: metric, agent, version, model, provider, service, owner }))
   }
 
-  #noPrice({ series, payer: { model, provider }, tokens }: Increase): void {
-    // Cached and reasoning tokens are among the others already.
-    if (series.kind === 'input' || series.kind === 'output') this.#unpriced.add(tokens, { model, provider })
-    const key = `${model}\u00ff${provider}`
-    if (this.#said.has(key) || this.#said.size > 1000) return
-    this.#said.add(key)
-    this.#deps.log.warn({ model, provider }, 'model without a price; add it under prices.models')
+  #noPrice({ model, provider, tokens, at }: Missing): void {
+    this.#figures.unpriced.add(tokens, { model, provider })
+    if (this.#unpriced.add(model, provider, tokens, at))
+      this.#deps.log.warn({ model, provider }, 'model without a price; add it under prices.models')
   }
 
   checkpoint(): PricerState {
-    return { totals: this.#totals.save(), seen: this.#seen.save(), watch: this.#watch.save() }
+    return {
+      totals: this.#totals.save(),
+      seen: this.#seen.save(),
+      watch: this.#watch.save(),
+      calls: this.#calls.save(remembered),
+      pairing: this.#pairing.save(),
+      unpriced: this.#unpriced.save(),
+    }
   }
 
   restore(state: unknown): void {
-    const { totals, seen, watch } = state as PricerState
+    const { totals, seen, watch, calls, pairing, unpriced } = state as PricerState
+    const { prices, clock } = this.#deps
     this.#totals.load(totals)
     this.#seen.load(seen)
     this.#watch.load(watch)
+    this.#calls.load(calls ?? '')
+    if (pairing) this.#pairing.load(pairing)
+    const now = clock.now()
+    this.#unpriced.load(
+      unpriced ?? [],
+      (model, provider) => prices.tokens('input', 'text', 1, model, provider, now) !== null,
+    )
   }
 
   replay(batch: Batch): void {
     this.#totals.replay(batch, false)
     const builder = new BatchBuilder(this.#deps.table, this.#limits, this.#deps.clock.now(), 1)
+    const fresh = new Set<string>()
+    this.#pairing.begin()
     for (const row of batch.costs) {
-      const own = row.id.startsWith(ownId)
-      if (own ? this.#included(row.id) : this.#seen.has(row.id)) continue
-      const ref = this.#refOf(row, builder)
-      if (ref >= 0) this.#totals.replayAdd(ref, row.usd)
-      if (!own) this.#seen.add(row.id)
+      if (!this.#replayed(row, fresh)) continue
+      for (const metric of metricsOf(row)) {
+        const ref = this.#refOf(metric, row, builder)
+        if (ref >= 0 && row.attributes?.['counted'] !== 'no') this.#totals.replayAdd(ref, row.usd)
+      }
     }
-    this.#watch.look(batch).commit()
+    const { increases, commit } = this.#watch.look(batch)
+    for (const increase of increases) this.#bill.leftOf(increase)
+    commit()
+    this.#pairing.commit()
   }
 
-  /** Whether the sample that made this row is known already: a log may replay what the checkpoint holds. */
-  #included(id: string): boolean {
-    const [, series = '', at = ''] = id.split(':')
-    const ref = this.#deps.table.refOf(BigInt(`0x${series}`))
-    return ref !== undefined && this.#watch.lastAt(ref) >= Number(at)
+  /** Whether a row of the log is not in the state yet; takes what it says into the state. A log may replay what the checkpoint holds. */
+  #replayed(row: CostRow, fresh: Set<string>): boolean {
+    if (row.id.startsWith(counterId)) {
+      const [, series = '', at = ''] = row.id.split(':')
+      const ref = this.#deps.table.refOf(BigInt(`0x${series}`))
+      return ref === undefined || this.#watch.lastAt(ref) < Number(at)
+    }
+    if (row.id.startsWith(backId)) return fresh.has(row.id.split(':').slice(1, 3).join(':'))
+    if (row.id.startsWith(spanId)) {
+      if (this.#calls.has(row.id)) return false
+      this.#calls.add(row.id)
+      fresh.add(row.id.slice(spanId.length))
+      this.#bill.pair(row)
+      return true
+    }
+    if (this.#seen.has(row.id)) return false
+    this.#seen.add(row.id)
+    return true
   }
 }
 
+const failedToo = [costMetric, failedMetric]
+const onlyCost = [costMetric]
+const metricsOf = (row: CostRow): readonly string[] =>
+  row.attributes?.['outcome'] === 'error' ? failedToo : onlyCost
+
 /**
- * A sink before `sink`. Every row in `batch.costs` counts once by its id and raises `airboss_cost_usd_total`; every increase of a token counter
- * (see `pricer-tokens.ts`) becomes such a row. The counter is the highest the sum of rows has been: a correction (cached tokens that arrive after
- * the input they are part of) is worked off before it rises again. A token counter's first sample is its baseline while Airboss is new
- * (`settle`, 5 min); later a counter never seen before is taken as begun since, and counts from zero.
+ * A sink before `sink`. Every row in `batch.costs` counts once by its id and raises `airboss_cost_usd_total`; every call of a model among the
+ * batch's spans (`model-call.ts`) and every increase of a token counter (`pricer-tokens.ts`) that no span has said becomes such a row
+ * (`pairing.ts`). The counter is the highest the sum of rows has been: a correction (cached tokens that arrive after the input they are part
+ * of) is worked off before it rises again. A token counter's first sample is its baseline while Airboss is new (`settle`, 5 min); later a
+ * counter never seen before is taken as begun since, and counts from zero.
  */
-export const createPricer = (deps: PricerDeps): Sink & Producer & Service => new Pricer(deps)
+export const createPricer = (deps: PricerDeps): PricerService => new Pricer(deps)

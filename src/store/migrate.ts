@@ -3,6 +3,7 @@ import { AppError } from '../lib/errors.ts'
 import type { Connection } from './connection.ts'
 import { otelLookups } from './otel-lookups.ts'
 import {
+  addCostColumns,
   alterTtl,
   createDatabase,
   createTable,
@@ -37,6 +38,11 @@ const migrations: readonly Migration[] = [
     version: 4,
     name: 'look-ups of traces and logs',
     statements: otelLookups,
+  },
+  {
+    version: 5,
+    name: 'costs know their span',
+    statements: (target) => addCostColumns(target),
   },
 ]
 

@@ -108,6 +108,14 @@ const events: Table = {
   shardBy: 'cityHash64(id)',
 }
 
+/** What costs learnt with the second version of the tables. */
+const costColumns2: Table['columns'] = [
+  ['trace_id', text],
+  ['span_id', text],
+  ['stated_usd', 'Float64 CODEC(ZSTD(1))'],
+  ['attributes', attributes],
+]
+
 const costs: Table = {
   name: 'costs',
   columns: [
@@ -123,6 +131,7 @@ const costs: Table = {
     ['quantity', 'Float64 CODEC(ZSTD(1))'],
     ['unit', word],
     ['price_version', word],
+    ...costColumns2,
   ],
   engine: 'ReplacingMergeTree',
   partitionBy: 'toYYYYMM(at)',
@@ -304,6 +313,19 @@ export const createTable = (table: Table, target: Target, retention: Retention):
     `CREATE TABLE IF NOT EXISTS ${database}.${name(table.name)}${onCluster(target)} AS ${database}.${name(storedAs(table, target))}\n` +
       `ENGINE = Distributed(${name(target.cluster)}, ${database}, ${name(storedAs(table, target))}, ${table.shardBy})`,
   ]
+}
+
+/** Adds the columns that a table of an older version lacks, on its shares and on the whole. */
+export const addCostColumns = (target: Target): string[] => {
+  const adds = costColumns2
+    .map(([column, type]) => `ADD COLUMN IF NOT EXISTS ${name(column)} ${type}`)
+    .join(', ')
+  // A Distributed table takes no codecs.
+  const bare = adds.replace(/ CODEC\((?:[^()]|\([^()]*\))*\)/g, '')
+  const alter = (table: string, columns: string): string =>
+    `ALTER TABLE ${name(target.database)}.${name(table)}${onCluster(target)} ${columns}`
+  const stored = alter(storedAs(costs, target), adds)
+  return target.cluster ? [stored, alter(costs.name, bare)] : [stored]
 }
 
 export const alterTtl = (table: Table, target: Target, ttl: string): string =>

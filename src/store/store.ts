@@ -9,12 +9,14 @@ import type { CostRow, EventRow, Metadata, MetricType } from '../model/batch.ts'
 import type { Exemplar } from '../model/exemplar.ts'
 import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
+import type { MoneyReader } from '../model/ports/money-reader.ts'
 import type { SeriesIndex, TimeSpan } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { Connection, readError, writeError } from './connection.ts'
 import { readExemplars } from './exemplar-rows.ts'
 import { migrate } from './migrate.ts'
+import { createMoneyReader } from './money-reader.ts'
 import { millisOf, NativeReader, trailingError } from './native.ts'
 import { createReader } from './reader.ts'
 import type { Retention, Target } from './schema.ts'
@@ -81,6 +83,7 @@ export interface Store {
   loadMetadata(signal: AbortSignal): Promise<Metadata[]>
   readonly writer: StoreWriter
   readonly reader: SeriesReader
+  readonly money: MoneyReader
   copyLedger(versions: readonly LedgerVersion[], signal: AbortSignal): Promise<void>
   /** The last ledger sequence that was copied; 0 when none was. */
   ledgerCopiedTo(signal: AbortSignal): Promise<number>
@@ -126,6 +129,7 @@ const between = (column: string): string =>
 class ClickHouseStore implements Store {
   readonly writer: StoreWriter
   readonly reader: SeriesReader
+  readonly money: MoneyReader
   readonly #deps: StoreDeps
   readonly #connection: Connection
 
@@ -139,6 +143,7 @@ class ClickHouseStore implements Store {
       database: deps.database,
       clock: deps.clock,
     })
+    this.money = createMoneyReader(this.#connection)
     this.writer = createWriter({
       connection: this.#connection,
       table: deps.table,

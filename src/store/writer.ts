@@ -201,10 +201,15 @@ class Writer implements StoreWriter {
     for (const c of costs) {
       rows.int64(Math.round(c.at)).string(c.id).string(c.agent).string(c.version).string(c.model)
       rows.string(c.provider).string(c.service).string(c.owner)
-      rows.float64(c.usd).float64(c.quantity).string(c.unit).string(c.priceVersion).endRow()
+      rows.float64(c.usd).float64(c.quantity).string(c.unit).string(c.priceVersion)
+      rows
+        .string(c.traceId ?? '')
+        .string(c.spanId ?? '')
+        .float64(c.statedUsd ?? 0)
+      rows.map(Object.entries(c.attributes ?? {}).flat()).endRow()
     }
     const columns =
-      'costs (at, id, agent, version, model, provider, service, owner, usd, quantity, unit, price_version)'
+      'costs (at, id, agent, version, model, provider, service, owner, usd, quantity, unit, price_version, trace_id, span_id, stated_usd, attributes)'
     await this.#insert(columns, 'RowBinary', [rows.bytes()], token, costs.length, signal)
   }
 

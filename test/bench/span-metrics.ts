@@ -51,7 +51,11 @@ const agents = (n: number): Span[] => {
     const step = span(n, top.spanId, 'step', {})
     const attributes: Attributes =
       i % 3 === 2
-        ? { 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': `tool-${i}`, 'gen_ai.tool.type': 'function' }
+        ? {
+            'gen_ai.operation.name': 'execute_tool',
+            'gen_ai.tool.name': `tool-${i}`,
+            'gen_ai.tool.type': 'function',
+          }
         : {
             'gen_ai.operation.name': 'chat',
             'gen_ai.provider.name': 'openai',

@@ -46,6 +46,17 @@ const takenSchema = z
   })
   .openapi('Taken')
 
+const billSchema = z
+  .object({
+    accepted: z.int(),
+    duplicates: z.int(),
+    uncounted: z.int().openapi({ description: 'Accepted, but too old to raise airboss_cost_usd_total.' }),
+    usd: z.number(),
+    rejected: z.int(),
+    problems: z.array(z.object({ line: z.int(), column: z.string(), error: z.string() })),
+  })
+  .openapi('Bill')
+
 const escalationSchema = z
   .object({
     id: z.string(),
@@ -96,6 +107,24 @@ export const documentOthers = (app: OpsApp): void => {
       request: { body: items(one, path) },
       responses: taken,
     })
+  registry.registerPath({
+    method: 'post',
+    path: `${base}/costs/focus`,
+    tags: ['costs'],
+    summary: 'A bill in FOCUS 1.2; each line counts once, however often it is sent',
+    request: {
+      body: {
+        required: true,
+        content: { 'text/csv': { schema: z.string() }, 'application/json': { schema: z.array(z.any()) } },
+      },
+    },
+    responses: {
+      200: json(billSchema, 'What was taken; lines that were not are named with line and column.'),
+      400: { description: 'No line was good, or it is no FOCUS at all.' },
+      415: { description: 'Neither CSV nor JSON.' },
+      503: { description: 'It cannot be taken now; send the whole again.' },
+    },
+  })
   const params = z.object({ id: z.string() })
   registry.registerPath({
     method: 'get',

@@ -5,6 +5,7 @@ import type { CardinalityView } from '../../model/cardinality.ts'
 import type { Action, Decision } from '../../model/decision.ts'
 import type { Deployment } from '../../model/deployment.ts'
 import type { Authorizer } from '../../model/ports/authorizer.ts'
+import type { CostReports } from '../../model/ports/cost-reports.ts'
 import type { LedgerVersion } from '../../model/ports/ledger.ts'
 import type { ScaleView } from '../../model/views.ts'
 
@@ -156,6 +157,8 @@ export interface OpsDoors {
   readonly budgets: () => readonly ShownBudget[]
   readonly decisions: DecisionsDoor
   readonly ledger: LedgerDoor
+  readonly costs: CostReports
+  readonly now: () => Instant
   readonly status: () => Status
   /** The largest metrics and sources by active series, at most so many of each. */
   readonly cardinality: (most: number) => CardinalityView

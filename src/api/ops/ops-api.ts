@@ -6,6 +6,7 @@ import { AppError, asAppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { type Env, retryHeaders } from '../mount.ts'
 import { cardinalityRoutes } from './cardinality.ts'
+import { costRoutes } from './costs.ts'
 import { actionRoutes, decisionRoutes } from './decisions.ts'
 import { deploymentRoutes } from './deployments.ts'
 import { documentOthers } from './documented.ts'
@@ -67,6 +68,7 @@ export const createOpsApi = (doors: OpsDoors & { readonly log: Logger }): OpsApp
   decisionRoutes(app, doors)
   actionRoutes(app, doors)
   systemRoutes(app, doors)
+  costRoutes(app, doors)
   cardinalityRoutes(app, doors)
   documentOthers(app)
   app.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' })
