@@ -99,3 +99,26 @@ test('not where it is older than any action may be', async () => {
   expect(calls).toEqual([])
   expect(state()?.state).toBe('expired')
 })
+
+test('in a dry run the world is asked once whether it would take it, and nothing is done', async () => {
+  const ledger = memoryLedger()
+  const asked: string[] = []
+  const inner = {
+    act: async () => ({ outcome: 'done', detail: 'ok' }) as const,
+    rehearse: async (a: Action) => {
+      asked.push(a.id)
+      return 'the cluster would take it: 3 to 5'
+    },
+  }
+  const guarded = guard(inner, { ...common, config: actionsSchema({}).parse({}), ledger })
+  const never = new AbortController().signal
+  for (let i = 0; i < 2; i++)
+    expect(await guarded.act(action, mara, never)).toMatchObject({ outcome: 'held' })
+  const record = ledger.get<ActionRecord>('action', 'a1')?.value
+  expect(record).toMatchObject({ state: 'held', hold: 'dry_run', attempts: 0 })
+  expect(record?.detail).toMatch(/^dry run: .*; the cluster would take it: 3 to 5$/)
+  expect(asked).toEqual(['a1'])
+  // A person lets it go.
+  await ledger.put('approval', 'a1', { by: mara.id, why: 'go' }, { by: mara, why: 'go' })
+  expect(await guarded.act(action, mara, never)).toMatchObject({ outcome: 'done' })
+})

@@ -69,6 +69,42 @@ describe('each problem is named with file, line and mend', () => {
       /^airboss\.yaml:7: autoscale\[0\]\.actuator: no webhook is named "k8s"; actions\.webhooks has none/,
     ],
     [
+      'autoscale on Kubernetes without a cluster',
+      `${agent}up\n        target: { value: 1 }\n    actuator: kubernetes\n    workload: { name: a }`,
+      {},
+      /^airboss\.yaml:7: autoscale\[0\]\.actuator: .*no cluster is configured; add kubernetes: \{\}/,
+    ],
+    [
+      'autoscale on Kubernetes without a workload',
+      `kubernetes: {}\n${agent}up\n        target: { value: 1 }\n    actuator: kubernetes`,
+      {},
+      /^airboss\.yaml:8: autoscale\[0\]\.actuator: .*say what runs there, as workload/,
+    ],
+    [
+      'workload',
+      canary(`x{v="$version"}`, `\n      workload: { name: a, image: 'a:latest' }`),
+      {},
+      /workload\.image: must say where the version stands/,
+    ],
+    [
+      'StatefulSet without an image',
+      canary(`x{v="$version"}`, `\n      workload: { kind: StatefulSet, name: a }`),
+      {},
+      /workload.*image: is needed for a StatefulSet/,
+    ],
+    [
+      'webhook called kubernetes',
+      `actions: { webhooks: { kubernetes: { url: 'http://x' } } }`,
+      {},
+      /actions\.webhooks\.kubernetes: this name stands for the cluster itself/,
+    ],
+    [
+      'kubernetes in two ways',
+      `kubernetes: { api_server: 'https://x', kubeconfig_file: y }`,
+      {},
+      /^airboss\.yaml:1: kubernetes\.kubeconfig_file: stands beside api_server/,
+    ],
+    [
       'canary query',
       canary(`sum(x{v="$version"}`),
       {},

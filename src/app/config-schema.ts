@@ -10,6 +10,7 @@ import { costsSchema } from '../money/costs-config.ts'
 import { pricesConfigSchema } from '../money/prices-config.ts'
 import { oncallSchema } from '../oncall/config.ts'
 import { queryConfig } from '../query/config.ts'
+import { containersConfigSchema } from '../receive/containers/receiver.ts'
 import { eventsConfigSchema } from '../receive/events/receiver.ts'
 import { hooksSchema } from '../receive/hooks/config.ts'
 import { hostConfigSchema } from '../receive/host/receiver.ts'
@@ -138,6 +139,7 @@ export const configSchema = (env: Environment, base = '.') =>
     storage: storageSchema(env),
     query: queryConfig.prefault({}),
     host: hostConfigSchema,
+    containers: containersConfigSchema,
     /** A cluster to watch and to act in; `{}` is the one Airboss runs in. */
     kubernetes: kubernetesSchema(env).optional(),
     otlp: otlpSchema.prefault({}),

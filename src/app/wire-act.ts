@@ -16,6 +16,7 @@ import type { Service } from '../model/ports/service.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import { type Budgets, createBudgets } from '../money/budget.ts'
 import { createRollouts, type Rollouts } from '../rollout/rollout.ts'
+import type { Autoscaler } from '../scale/config.ts'
 import { createScaler, type Scaler } from '../scale/scale.ts'
 import type { Context } from './context.ts'
 import { tracedActuator } from './traced.ts'
@@ -48,6 +49,18 @@ interface Parts {
   readonly ledger: Ledger
   readonly alerts: AlertSink
   readonly kubernetes: Kubernetes | null
+}
+
+/** What a watched cluster says of a workload is how many replicas there are, where nothing else is said. */
+const withCurrent = (scaler: Autoscaler, watched: boolean): Autoscaler => {
+  const { workload, current } = scaler
+  if (current !== undefined || !watched || workload?.namespace === undefined) return scaler
+  const { kind, namespace, name } = workload
+  const [metric, label] =
+    kind === 'Deployment'
+      ? ['kube_deployment_spec_replicas', 'deployment']
+      : ['kube_statefulset_replicas', 'statefulset']
+  return { ...scaler, current: `max(${metric}{namespace="${namespace}", ${label}="${name}"})` }
 }
 
 /** Where actions go: webhooks, and the cluster. */
@@ -101,7 +114,7 @@ export const wireAct = (context: Context, { querier, sink, ledger, alerts, kuber
   const rollouts = createRollouts({ ...common, fleet, decisions })
   const scaler = createScaler({
     ...common,
-    config: config.autoscale,
+    config: config.autoscale.map((a) => withCurrent(a, config.kubernetes?.watch === true)),
     decisions,
     declared: (agent) => fleet.replicas(agent),
   })

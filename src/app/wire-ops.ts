@@ -13,11 +13,13 @@ import type { Reload } from './reload.ts'
 import type { Access } from './wire-access.ts'
 import type { Act } from './wire-act.ts'
 import type { Keep } from './wire-keep.ts'
+import type { Receive } from './wire-receive.ts'
 
 interface Parts {
   readonly keep: Keep
   readonly ledger: OpenLedger
   readonly act: Act
+  readonly receive: Pick<Receive, 'kubernetes'>
   readonly access: Access
   readonly reload: Reload
   readonly costs: CostReports
@@ -78,10 +80,11 @@ const statusOf =
   }
 
 export const wireOps = (context: Context, parts: Parts): OpsApp => {
-  const { act, ledger, access, reload } = parts
+  const { act, ledger, access, reload, receive } = parts
   const doors: OpsDoors = {
     authorizer: access.authorizer,
     fleet: act.fleet,
+    pods: receive.kubernetes,
     rollouts: act.rollouts,
     autoscalers: () => act.scaler.list(),
     budgets: () => act.budgets.list(),

@@ -9,6 +9,8 @@ import type { HttpHandler } from '../model/ports/http-handler.ts'
 import type { Service } from '../model/ports/service.ts'
 import type { Wanted } from '../model/span-rows.ts'
 import type { Prices } from '../money/prices.ts'
+import { createCgroupReader } from '../receive/containers/read-cgroups.ts'
+import { createContainerReceiver } from '../receive/containers/receiver.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
 import type { FocusOptions } from '../receive/focus/decode.ts'
@@ -100,12 +102,19 @@ const wireItems = (context: Context, { sink, newSpans, wanted }: Parts) => {
 
 /** Those that look around by themselves: at this machine and its cluster. */
 const watchersOf = ({ settings, ...context }: Context, { sink, kubernetes }: Parts) => {
-  const { host, kubernetes: cluster } = settings.config
+  const { host, containers, kubernetes: cluster } = settings.config
   const { table, limits, clock, metrics } = context
   const log = context.log.child({ room: 'receive' })
   const from = (protocol: string) => ({ table, sink, clock, log, metrics, limits: { ...limits, protocol } })
   return {
     host: host.enabled ? createHostReceiver({ ...from('host'), interval: host.interval }) : null,
+    containers: containers.enabled
+      ? createContainerReceiver({
+          ...from('containers'),
+          config: containers,
+          reader: createCgroupReader(containers.root),
+        })
+      : null,
     kubernetes:
       kubernetes && cluster?.watch
         ? createKubernetesReceiver({ ...from('kubernetes'), api: kubernetes.api, config: cluster })
@@ -139,7 +148,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     connect: createHttp,
   })
   const { kubernetes, ...others } = watchersOf(context, parts)
-  const watchers = [others.host, kubernetes]
+  const watchers = [others.host, others.containers, kubernetes]
   const otlpGrpc = createOtlpGrpc({
     ingest,
     items,

@@ -24,8 +24,8 @@ export interface AgentPod {
 }
 
 export interface AgentPods {
-  /** The pods of one agent, or of all; with how fresh they are. */
+  /** The pods of one agent, or of all. */
   list(agent?: string): readonly AgentPod[]
-  /** Whether the cluster was heard of lately; null where none is watched. */
-  fresh(): boolean | null
+  /** Whether the cluster was heard of lately. */
+  fresh(): boolean
 }

@@ -1,6 +1,7 @@
 // What the operations API asks of the rooms: only what it shows and does, as plain data.
 import type { Duration, Instant } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
+import type { AgentPods } from '../../model/agent-pod.ts'
 import type { CardinalityView } from '../../model/cardinality.ts'
 import type { Action, Decision } from '../../model/decision.ts'
 import type { Deployment } from '../../model/deployment.ts'
@@ -152,6 +153,8 @@ export interface Status {
 export interface OpsDoors {
   readonly authorizer: Authorizer
   readonly fleet: FleetDoor
+  /** Null where no cluster is watched. */
+  readonly pods: AgentPods | null
   readonly rollouts: RolloutsDoor
   readonly autoscalers: () => readonly ScaleView[]
   readonly budgets: () => readonly ShownBudget[]

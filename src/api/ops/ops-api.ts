@@ -11,6 +11,7 @@ import { actionRoutes, decisionRoutes } from './decisions.ts'
 import { deploymentRoutes } from './deployments.ts'
 import { documentOthers } from './documented.ts'
 import type { OpsDoors } from './doors.ts'
+import { podRoutes } from './pods.ts'
 import { watchRoutes } from './rollouts.ts'
 import { systemRoutes } from './system.ts'
 import { base, issuesText, type OpsApp } from './wire.ts'
@@ -64,6 +65,7 @@ export const createOpsApi = (doors: OpsDoors & { readonly log: Logger }): OpsApp
   })
   takesJson(app)
   deploymentRoutes(app, doors)
+  podRoutes(app, doors)
   watchRoutes(app, doors)
   decisionRoutes(app, doors)
   actionRoutes(app, doors)
