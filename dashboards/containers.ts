@@ -12,13 +12,9 @@ const group = 'instance, k8s_namespace_name, k8s_pod_name, k8s_container_name, s
 const named = '{{k8s_namespace_name}} {{k8s_pod_name}} {{k8s_container_name}}{{systemd_unit}}'
 const rate = (metric: string, more = ''): string => `rate(${metric}{${at}${more}}[$__rate_interval])`
 const sum = (expr: string): string => `sum by (${group}) (${expr})`
-/** Series of cgroups under the labels that the API server's series have. */
+/** Series of cgroups under the labels that the API server's series have, by the id of the container. */
 const asKube = (expr: string): string =>
-  [
-    ['namespace', 'k8s_namespace_name'],
-    ['pod', 'k8s_pod_name'],
-    ['container', 'k8s_container_name'],
-  ].reduce((inner, [to, from]) => `label_replace(${inner}, "${to}", "$1", "${from}", "(.+)")`, expr)
+  `sum by (container_id) (${expr}) * on (container_id) group_left (namespace, pod, container) max by (container_id, namespace, pod, container) (label_replace(kube_pod_container_info{${kube}}, "container_id", "$1", "container_id", ".+://(.+)"))`
 const byContainer = 'sum by (namespace, pod, container)'
 const container = '{{namespace}}/{{pod}} {{container}}'
 const share: Steps = [
@@ -84,7 +80,9 @@ const now: readonly Panel[] = [
     unit: 'percentunit',
     decimals: 0,
     steps: share,
-    queries: [[`max(container_memory_working_set_bytes{${at}} / container_memory_limit_bytes{${at}})`, 'used']],
+    queries: [
+      [`max(container_memory_working_set_bytes{${at}} / container_memory_limit_bytes{${at}})`, 'used'],
+    ],
   },
 ]
 
@@ -106,16 +104,14 @@ const processor: readonly Panel[] = [
     min: 0,
     steps: share,
     queries: [
-      [
-        `${sum(rate('container_cpu_time_seconds_total'))} / ${sum(`container_cpu_limit_cpus{${at}}`)}`,
-        named,
-      ],
+      [`${sum(rate('container_cpu_time_seconds_total'))} / ${sum(`container_cpu_limit_cpus{${at}}`)}`, named],
     ],
   },
   {
     show: 'graph',
     title: 'Held back by the CPU limit',
-    about: 'Share of periods in which a container had to wait though it had work. Agents answer late; 25 % is a warning.',
+    about:
+      'Share of periods in which a container had to wait though it had work. Agents answer late; 25 % is a warning.',
     unit: 'percentunit',
     min: 0,
     max: 1,
@@ -233,12 +229,19 @@ const pods: readonly Panel[] = [
   {
     show: 'graph',
     title: 'CPU asked for and used',
-    about: 'Processors that containers asked for, beside what they use: what is asked for and never used is paid for.',
+    about:
+      'Processors that containers asked for, beside what they use: what is asked for and never used is paid for.',
     unit: 'none',
     min: 0,
     queries: [
-      [`${byContainer} (kube_pod_container_resource_requests{${kube},resource="cpu"})`, `${container} asked for`],
-      [`${byContainer} (${asKube(rate('container_cpu_time_seconds_total', ',k8s_pod_name!=""'))})`, `${container} used`],
+      [
+        `${byContainer} (kube_pod_container_resource_requests{${kube},resource="cpu"})`,
+        `${container} asked for`,
+      ],
+      [
+        `${byContainer} (${asKube('rate(container_cpu_time_seconds_total{container_id!=""}[$__rate_interval])')})`,
+        `${container} used`,
+      ],
     ],
   },
   {
@@ -253,7 +256,7 @@ const pods: readonly Panel[] = [
         `${container} asked for`,
       ],
       [
-        `${byContainer} (${asKube(`container_memory_working_set_bytes{${at},k8s_pod_name!=""}`)})`,
+        `${byContainer} (${asKube('container_memory_working_set_bytes{container_id!=""}')})`,
         `${container} used`,
       ],
     ],
@@ -264,12 +267,16 @@ const workloads: readonly Panel[] = [
   {
     show: 'graph',
     title: 'Deployments, wanted and available',
-    about: 'Replicas that are wanted, beside those that are available. A gap that stays is a rollout that hangs.',
+    about:
+      'Replicas that are wanted, beside those that are available. A gap that stays is a rollout that hangs.',
     unit: 'none',
     min: 0,
     links: [toConsole('Decisions in the console', '/decisions')],
     queries: [
-      [`sum by (namespace, deployment) (kube_deployment_spec_replicas{${inNamespace}})`, '{{namespace}}/{{deployment}} wanted'],
+      [
+        `sum by (namespace, deployment) (kube_deployment_spec_replicas{${inNamespace}})`,
+        '{{namespace}}/{{deployment}} wanted',
+      ],
       [
         `sum by (namespace, deployment) (kube_deployment_status_replicas_available{${inNamespace}})`,
         '{{namespace}}/{{deployment}} available',
@@ -317,10 +324,15 @@ const workloads: readonly Panel[] = [
 export const containers: Board = {
   uid: 'airboss-containers',
   title: 'Airboss / Containers and pods',
-  about: 'Containers, services and pods: what they use of what they may, what holds them back or kills them, and which agents run in which.',
+  about:
+    'Containers, services and pods: what they use of what they may, what holds them back or kills them, and which agents run in which.',
   tags: ['containers'],
   from: 'now-1h',
-  links: [toBoard('Hosts', 'airboss-host'), toBoard('Agents', 'airboss-agents'), toConsole('Decisions', '/decisions')],
+  links: [
+    toBoard('Hosts', 'airboss-host'),
+    toBoard('Agents', 'airboss-agents'),
+    toConsole('Decisions', '/decisions'),
+  ],
   variables: [
     { name: 'namespace', label: 'Namespace', values: 'label_values(kube_pod_info, namespace)' },
     { name: 'pod', label: 'Pod', values: 'label_values(kube_pod_info{namespace=~"$namespace"}, pod)' },

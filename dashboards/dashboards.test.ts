@@ -18,6 +18,7 @@ describe('dashboards', () => {
       'airboss-alerting',
       'airboss-slo',
       'airboss-collectors',
+      'airboss-containers',
       'airboss-self',
     ])
     for (const { uid, model } of all) {

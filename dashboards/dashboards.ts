@@ -4,6 +4,7 @@ import { agents } from './agents.ts'
 import { airboss } from './airboss.ts'
 import { alerting } from './alerting.ts'
 import { collectors } from './collectors.ts'
+import { containers } from './containers.ts'
 import { cost } from './cost.ts'
 import { type ModelOptions, modelOf } from './dashboard.ts'
 import { fleet } from './fleet.ts'
@@ -22,7 +23,7 @@ export interface Provisioned {
 
 /** Made anew at each call; the same each time. */
 export const dashboards = (options: ModelOptions = { console: 'http://127.0.0.1:9900' }): Provisioned[] =>
-  [host, fleet, agents, cost, alerting, slo, collectors, airboss].map((board) => ({
+  [host, fleet, agents, cost, alerting, slo, collectors, containers, airboss].map((board) => ({
     uid: board.uid,
     folder,
     title: board.title,

@@ -64,13 +64,14 @@ describe('as files', () => {
       'airboss-agents.json',
       'airboss-alerting.json',
       'airboss-collectors.json',
+      'airboss-containers.json',
       'airboss-cost.json',
       'airboss-fleet.json',
       'airboss-host.json',
       'airboss-self.json',
       'airboss-slo.json',
     ])
-    expect(said).toHaveLength(10)
+    expect(said).toHaveLength(11)
     // Links lead where people reach the console, not where Grafana reaches the API.
     expect(read('dashboards/airboss-agents.json')).toContain('https://airboss.example.com')
     expect(parse(read('provisioning/dashboards/airboss.yaml'))).toMatchObject({
@@ -140,7 +141,7 @@ describe('the command', () => {
   test('takes Grafana’s token from the variable that is named', async () => {
     const grafana = await startFakeGrafana({ token: process.env['PATH']! })
     onTestFinished(grafana.close)
-    expect(await airboss('--grafana', grafana.url, '--token-env', 'PATH')).toHaveLength(11)
+    expect(await airboss('--grafana', grafana.url, '--token-env', 'PATH')).toHaveLength(12)
   })
   test.each([
     [[], /needs either --out DIR or --grafana URL/],
@@ -186,10 +187,11 @@ describe('pushed to Grafana', () => {
       'dashboard Airboss / Alerting and on-call saved as version 1: /d/airboss-alerting/airboss-alerting-and-on-call',
       'dashboard Airboss / Service levels saved as version 1: /d/airboss-slo/airboss-service-levels',
       'dashboard Airboss / Collection saved as version 1: /d/airboss-collectors/airboss-collection',
+      'dashboard Airboss / Containers and pods saved as version 1: /d/airboss-containers/airboss-containers-and-pods',
       'dashboard Airboss / Itself saved as version 1: /d/airboss-self/airboss-itself',
     ])
     expect([...grafana.dashboards.values()].map((d) => [d.folderUid, d.model.id])).toEqual(
-      Array(8).fill(['airboss', null]),
+      Array(9).fill(['airboss', null]),
     )
     expect(grafana.sources.get('airboss')).toMatchObject({ url: 'http://airboss:9900', isDefault: true })
   })
@@ -200,7 +202,7 @@ describe('pushed to Grafana', () => {
     known.jsonData.httpHeaderName1 = 'Authorization'
     const said = await push({ sources: { ...sources, prometheus: 'http://other:9900' } })
     expect(said.slice(0, 2)).toEqual(['folder Airboss is there', 'data source Airboss updated'])
-    expect([grafana.folders.size, grafana.sources.size, grafana.dashboards.size]).toEqual([1, 2, 8])
+    expect([grafana.folders.size, grafana.sources.size, grafana.dashboards.size]).toEqual([1, 2, 9])
     expect(grafana.sources.get('airboss')).toMatchObject({
       url: 'http://other:9900',
       isDefault: false,
@@ -219,8 +221,8 @@ describe('pushed to Grafana', () => {
       reply: { status: 412, body: { status: 'version-mismatch', message: 'changed' } },
     })
     await push()
-    expect(grafana.dashboards.size).toBe(8)
-    expect(grafana.asked.filter((a) => a.endsWith(path))).toHaveLength(9)
+    expect(grafana.dashboards.size).toBe(9)
+    expect(grafana.asked.filter((a) => a.endsWith(path))).toHaveLength(10)
   })
   test.each([
     [412, { status: 'name-exists', message: 'a dashboard with the same name exists' }, /rename or delete it/],

@@ -27,6 +27,7 @@ beforeAll(async () => {
   demo = await startDemo({
     root,
     anyPorts: true,
+    cluster: true,
     every: '1s',
     exportEvery: 500,
     breakAfter: 6000,

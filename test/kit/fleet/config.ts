@@ -12,6 +12,8 @@ export interface DemoConfig {
   /** How often rules, scaler and budgets look; a Prometheus duration. */
   readonly every: string
   readonly shippedRules: boolean
+  /** A cluster to watch, and the cgroup tree of its node. */
+  readonly cluster: { readonly url: string; readonly cgroups: string } | null
 }
 
 const at = 'gen_ai_agent_name="$agent",gen_ai_agent_version="$version"'
@@ -105,7 +107,7 @@ const scrapes = (dir: string) => [
   { job_name: 'broken', file_sd_configs: [{ files: [join(dir, 'broken.json')], refresh_interval: '5s' }] },
 ]
 
-const airboss = ({ dir, root, receiver, secret, every, shippedRules }: DemoConfig) => ({
+const airboss = ({ dir, root, receiver, secret, every, shippedRules, cluster }: DemoConfig) => ({
   name: 'demo',
   global: { evaluation_interval: every, scrape_interval: every },
   host: { interval: every },
@@ -118,6 +120,10 @@ const airboss = ({ dir, root, receiver, secret, every, shippedRules }: DemoConfi
     cardinality: { overrides: { metrics: { leaking_requests_total: 20 } } },
   },
   scrape_configs: scrapes(dir),
+  ...(cluster && {
+    containers: { root: cluster.cgroups, interval: every },
+    kubernetes: { api_server: cluster.url, interval: every },
+  }),
   rule_files: [join(dir, 'rules.yaml'), ...(shippedRules ? [join(root, 'rules/*.yaml')] : [])],
   alertmanager: join(dir, 'alertmanager.yaml'),
   oncall: {

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { type Cluster, startCluster } from './cluster.ts'
 import { writeConfig } from './config.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { startMishaps } from './mishaps.ts'
@@ -21,6 +22,8 @@ export interface DemoOptions {
   /** How often Airboss looks; a Prometheus duration. */
   readonly every?: string
   readonly shippedRules?: boolean
+  /** Tells of the fleet as of pods in a cluster too. */
+  readonly cluster?: boolean
   readonly say?: (line: string) => void
 }
 
@@ -54,7 +57,10 @@ export const startDemo = async (options: DemoOptions): Promise<Demo> => {
       act: (action) => fleet?.act(action),
     })
     ends.push(receiver.close)
+    const cluster: Cluster | null = options.cluster ? await startCluster(dir) : null
+    if (cluster) ends.push(cluster.stop)
     const config = writeConfig({
+      cluster,
       dir,
       root,
       receiver: receiver.url,
@@ -73,6 +79,7 @@ export const startDemo = async (options: DemoOptions): Promise<Demo> => {
     const { http, otlpHttp, otlpGrpc } = product
     fleet = startFleet({ http, otlpHttp, otlpGrpc, root, exportEvery, breakAfter, loopAfter, loadAfter, say })
     ends.push(fleet.stop)
+    cluster?.run(fleet.members)
     const mishaps = startMishaps(product, 3000)
     ends.push(mishaps.stop)
     return { product, calls: receiver.calls, dir, stop }

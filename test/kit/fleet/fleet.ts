@@ -27,7 +27,7 @@ export interface Fleet {
   /** Carries out what Airboss asks for. Subjects that are not here are left alone. */
   act(action: { kind: string; subject: string; params: Record<string, unknown> }): void
   stop(): Promise<void>
-  readonly pids: readonly number[]
+  readonly members: readonly { agent: string; version: string; instance: string; pid: number }[]
 }
 
 type Role = Omit<AgentOptions, 'http' | 'otlpHttp' | 'otlpGrpc' | 'root' | 'exportEvery'>
@@ -167,5 +167,9 @@ export const startFleet = (options: FleetOptions): Fleet => {
     clearTimeout(late)
   }
   if (options.seconds !== undefined) later(options.seconds * 1000, () => void stop())
-  return { act, stop, pids: [...children.values()].flatMap((c) => c.pid ?? []) }
+  const members = [...children].flatMap(([name, { pid }]) => {
+    const { agent, version, instance } = roles[name]!
+    return pid === undefined ? [] : [{ agent, version, instance, pid }]
+  })
+  return { act, stop, members }
 }
