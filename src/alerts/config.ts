@@ -96,7 +96,7 @@ const readPart = (schema: z.ZodType, part: unknown, ctx: z.core.ParsePayload): u
 
 const globalSchema = (options: ReadOptions, context: ChannelContext) => {
   const own = ownGlobals(options, context)
-  const channels = options.globals?.(context) ?? z.strictObject({})
+  const channels = options.globals?.(context) ?? z.record(z.string(), refused('this setting'))
   return z
     .record(z.string(), z.unknown())
     .transform((raw, ctx) => {
@@ -240,7 +240,6 @@ const secretKeys = new Set([
   'bearer_token',
   'secrets',
   'key',
-  'proxy_connect_header',
   'auth_password',
   'auth_secret',
   'smtp_auth_password',
@@ -256,12 +255,14 @@ const hiddenURL = 'http://secret.invalid/'
 /** The document with every secret's text replaced, for showing. */
 const hide = (value: unknown, key = '', list = ''): unknown => {
   if (typeof value === 'string') {
-    if (secretKeys.has(key) || secretKeys.has(list)) return '<secret>'
+    if (secretKeys.has(key)) return '<secret>'
     if (secretURLs.has(key)) return hiddenURL
     return key === 'url' && list === 'webhook_configs' ? hiddenURL : value
   }
   if (Array.isArray(value)) return value.map((item) => hide(item, key, key))
   if (value === null || typeof value !== 'object') return value
+  if (key === 'proxy_connect_header')
+    return Object.fromEntries(Object.keys(value).map((name) => [name, ['<secret>']]))
   return Object.fromEntries(Object.entries(value).map(([name, v]) => [name, hide(v, name, list)]))
 }
 

@@ -207,6 +207,56 @@ describe('each problem is named with file, line and mend', () => {
       /^am\.yml:4: receivers\[0\]\.webhook_configs\[0\]\.url: secret file \/gone/,
     ],
     [
+      'slack without an address',
+      'alertmanager: am.yml',
+      { 'am.yml': am('slack_configs: [{ channel: x }]') },
+      /^am\.yml:4: receivers\[0\]\.slack_configs\[0\]: no Slack address: give api_url/,
+    ],
+    [
+      'email without a server',
+      'alertmanager: am.yml',
+      { 'am.yml': am('email_configs: [{ to: a@b }]') },
+      /^am\.yml:4: receivers\[0\]\.email_configs\[0\]: no mail server: give smarthost/,
+    ],
+    [
+      'mail settings',
+      'alertmanager: am.yml',
+      { 'am.yml': `global:\n  smtp_smarthost: mail\n${am('webhook_configs: []')}` },
+      /^am\.yml:2: global\.smtp_smarthost: not a mail server: "mail"; write it as host:port/,
+    ],
+    [
+      'TLS file of a receiver',
+      'alertmanager: am.yml',
+      {
+        'am.yml': am('webhook_configs: [{ url: http://x, http_config: { tls_config: { ca_file: gone } } }]'),
+      },
+      /^am\.yml:4: receivers\[0\]\.webhook_configs\[0\]\.http_config: secret file .*gone/,
+    ],
+    [
+      "a user's email without a server",
+      'alertmanager: am.yml\noncall:\n  users:\n    mara:\n      notify:\n        - { email: mara@example.com }',
+      { 'am.yml': am('webhook_configs: []') },
+      /^airboss\.yaml:6: oncall\.users\.mara\.notify\[0\]: no mail server/,
+    ],
+    [
+      'hook',
+      'hooks:\n  h:\n    alert:\n      labels: { alertname: $.a.. }',
+      {},
+      /^airboss\.yaml:4: hooks\.h\.alert\.labels\.alertname: path \$\.a\.\. cannot be read at/,
+    ],
+    [
+      'statsd mapping',
+      'statsd: { mapping: m.yml }',
+      { 'm.yml': 'mappings:\n  - match: a.**\n    name: x' },
+      /^m\.yml:2: mappings\[0\]\.match: not a pattern/,
+    ],
+    [
+      'statsd mapping file',
+      'statsd: { mapping: gone.yml }',
+      {},
+      /^airboss\.yaml:1: statsd\.mapping: there is no file gone\.yml/,
+    ],
+    [
       'rule',
       'rule_files: [r.yaml]',
       { 'r.yaml': 'groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: sum((' },
@@ -228,4 +278,22 @@ test('all of them are said at once, each once', () => {
 test('the shipped configuration is good, and fit to run', () => {
   expect(() => checkSettings(readSettings({ config: 'airboss.yaml' }, {}))).not.toThrow()
   expect(checkAll(readSettings({ config: 'airboss.yaml' }, {})).join('\n')).toMatch(/airboss\.yaml: good/)
+})
+
+test('the Alertmanager file is shown without its secrets', () => {
+  const http =
+    '{ proxy_url: http://p, proxy_connect_header: { X: [hush1] }, basic_auth: { username: u, password: hush2 } }'
+  const text = `global: { slack_api_url: 'https://hush3', smtp_auth_password: hush4, smtp_smarthost: 'h:25', smtp_from: a@b }
+route: { receiver: r }
+receivers:
+  - name: r
+    slack_configs: [{ app_token: hush5 }, { api_url: 'https://hush6', http_config: ${http} }]
+    email_configs: [{ to: a@b, auth_secret: hush7, tls_config: { cert: c, key: hush8 } }]
+`
+  const { alerts } = readSettings(
+    { config: write({ 'airboss.yaml': 'alertmanager: am.yml', 'am.yml': text }) },
+    {},
+  )
+  expect(alerts.shown).not.toContain('hush')
+  expect(alerts.shown).toContain('smtp_smarthost: h:25')
 })

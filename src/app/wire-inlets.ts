@@ -31,7 +31,7 @@ export const wireInlets = (context: Context, parts: InletParts): Inlets => {
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
   const { sink, events, alerts, statsdState } = parts
-  const common = { table, sink, limits, clock, log, metrics }
+  const from = (protocol: string) => ({ table, sink, limits: { ...limits, protocol }, clock, log, metrics })
   const openRows = (name: string) => async () => {
     const journal = await openJournal({ dir: join(settings.dataDir, name), log })
     return { rows: rowLog(journal), close: () => journal.close() }
@@ -39,13 +39,19 @@ export const wireInlets = (context: Context, parts: InletParts): Inlets => {
   const { pushgateway } = config
   const interval = pushgateway.interval ?? config.global.scrape_interval
   const push = pushgateway.enabled
-    ? createPush({ ...common, config: pushgateway, interval, openRows: openRows('push') })
+    ? createPush({ ...from('push'), config: pushgateway, interval, openRows: openRows('push') })
     : null
   const mapping = settings.statsdMapping
   const statsd = config.statsd
-    ? createStatsd({ ...common, config: config.statsd, mapping, state: statsdState })
+    ? createStatsd({ ...from('statsd'), config: config.statsd, mapping, state: statsdState })
     : null
-  const hooks = createHooks({ ...common, hooks: config.hooks, events, alerts, openRows: openRows('hooks') })
+  const hooks = createHooks({
+    ...from('hooks'),
+    hooks: config.hooks,
+    events,
+    alerts,
+    openRows: openRows('hooks'),
+  })
   return {
     hooks,
     push,

@@ -131,7 +131,7 @@ const makeAlerts = async (
   })
   series = createOutsideSeries({
     alerts: () => alerts.outside(),
-    ...{ table: context.table, sink, limits: context.limits, clock, log, metrics },
+    ...{ table: context.table, sink, limits: { ...context.limits, protocol: 'alerts' }, clock, log, metrics },
     interval: duration(Math.min(settings.config.global.evaluation_interval, 15_000)),
   })
   return { alerts, journal, series }

@@ -1,10 +1,13 @@
-// How fast exposition text becomes columns: median of five runs, known and new series, both formats.
+// How fast exposition text becomes columns: median of five runs, known and new series, all formats.
 import { duration, instant } from '../../src/lib/time.ts'
 import { BatchBuilder, defaultAdmission } from '../../src/model/batch-builder.ts'
 import { labelsOf } from '../../src/model/labels.ts'
 import { SeriesTable } from '../../src/model/series.ts'
 import { ScrapeDecoder } from '../../src/receive/scrape/decode.ts'
+import { ProtobufDecoder } from '../../src/receive/scrape/decode-protobuf.ts'
 import type { Format } from '../../src/receive/scrape/line.ts'
+import { MetadataLines } from '../../src/receive/scrape/metadata.ts'
+import { encodeFamilies, pairs } from '../kit/prometheus-proto.ts'
 
 const series = 20_000
 const scrapes = 25
@@ -25,23 +28,44 @@ const bodyOf = (format: Format, round: number): string => {
   return `${lines.join('\n')}\n`
 }
 
+const familiesOf = (round: number): Buffer =>
+  encodeFamilies(
+    Array.from({ length: series / 100 }, (_, family) => ({
+      name: `node_family_${family}_seconds`,
+      help: `Seconds spent in family ${family}.`,
+      type: 0,
+      metric: Array.from({ length: 100 }, (__, i) => ({
+        label: pairs({ cpu: String(i % 16), mode: `mode-${i}`, path: `/api/v1/item/${i}` }),
+        counter: { value: round * 17.25 + i * 3.5 + family },
+      })),
+    })),
+  )
+
 const median = (values: number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
 
-const run = (format: Format): { known: number; fresh: number } => {
+const run = (format: Format | 'protobuf'): { known: number; fresh: number } => {
   const table = new SeriesTable(1_000_000)
-  const decoder = new ScrapeDecoder({
-    finish: (scraped) =>
+  const options = {
+    finish: (scraped: Map<string, string>) =>
       labelsOf({ ...Object.fromEntries(scraped), job: 'bench', instance: 'localhost:9100' }),
     honorTimestamps: () => true,
     sampleLimit: () => 0,
-  })
-  const bodies = Array.from({ length: scrapes }, (_, i) => bodyOf(format, i))
+  }
+  const decoder = new ScrapeDecoder(options)
+  const binary = new ProtobufDecoder(decoder.series, new MetadataLines(), () => ({
+    native: false,
+    classicToo: false,
+  }))
+  const bodies = Array.from({ length: scrapes }, (_, i) =>
+    format === 'protobuf' ? familiesOf(i) : bodyOf(format, i),
+  )
   const took = bodies.map((body, i) => {
     const at = instant(1_700_000_000_000 + i * interval)
     const began = process.cpuUsage()
     const builder = new BatchBuilder(table, defaultAdmission, at, series)
     // As it comes from the wire: bytes first.
-    decoder.decode(Buffer.from(body).toString('utf8'), format, builder, at)
+    if (format === 'protobuf') binary.decode(Buffer.from(body), builder, at)
+    else decoder.decode(Buffer.from(body).toString('utf8'), format, builder, at)
     if (builder.length !== series) throw new Error(`${builder.length} samples, not ${series}`)
     const used = process.cpuUsage(began)
     return (used.user + used.system) / 1e6
@@ -50,7 +74,7 @@ const run = (format: Format): { known: number; fresh: number } => {
   return { fresh: series / first, known: (series * rest.length) / rest.reduce((a, b) => a + b, 0) }
 }
 
-for (const format of ['text', 'openmetrics'] as const) {
+for (const format of ['text', 'openmetrics', 'protobuf'] as const) {
   const results = Array.from({ length: runs }, () => run(format))
   const known = median(results.map((r) => r.known))
   const fresh = median(results.map((r) => r.fresh))

@@ -10,7 +10,9 @@ it('migrates a fresh store, then has nothing to do, and leaves one that is runni
   const data = join(dir, 'data')
   writeFileSync(join(dir, 'airboss.yaml'), 'rule_files: []\nhost: { enabled: false }\n')
   const migrate = () => runProduct(['migrate', '--data', data, '--config', join(dir, 'airboss.yaml')])
-  expect(await migrate()).toMatchObject({ code: 0, out: `${data}: applied version 1\n` })
+  const first = await migrate()
+  expect(first.code).toBe(0)
+  expect(first.out).toMatch(/: applied versions 1(, \d+)+\n$/)
   expect(await migrate()).toMatchObject({ code: 0, out: `${data}: the tables are up to date\n` })
   const product = await startProduct({ dir })
   try {

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Http, HttpFactory, HttpOpen, HttpOptions, HttpSend, ProxyOptions } from '../../lib/http.ts'
 import { type Duration, second } from '../../lib/time.ts'
-import { type HttpConfig, headersOf, proxyOf, secretText, tlsOf } from './http-config.ts'
+import { type HttpConfig, hasProxy, headersOf, proxyOf, secretText, tlsOf } from './http-config.ts'
 
 export interface ClientDeps {
   /** Makes a sender with a connection pool of its own. */
@@ -47,7 +47,9 @@ class Renewed {
   }
 
   async close(): Promise<void> {
-    await this.#made?.http.close()
+    const made = this.#made
+    this.#made = null
+    await made?.http.close()
   }
 }
 
@@ -156,7 +158,7 @@ const optionsOf = (config: Connecting): HttpOptions => {
 /** A sender for one HTTP configuration. A secret's or certificate's file that cannot be read fails the request with `bad_data` that names it. */
 export const createClient = (config: HttpConfig, { connect, send, clock }: ClientDeps): Client => {
   const own = new Renewed(connect, () => optionsOf(config))
-  const shared = !config.tls_config && !proxyOf(config) && config.enable_http2
+  const shared = !config.tls_config && !hasProxy(config) && config.enable_http2
   const oauthHttp = config.oauth2 ? new Renewed(connect, () => optionsOf(config.oauth2!)) : null
   const tokens = config.oauth2 && oauthHttp ? new Tokens(config.oauth2, oauthHttp, clock) : null
   const dressed = async (

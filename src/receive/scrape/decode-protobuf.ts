@@ -23,11 +23,18 @@ const summary = 2
 const histogram = 4
 const gaugeHistogram = 5
 
-/** The texts of a metric's series: what comes before a further label, and one for each suffix and bound it had. */
+/** A metric as it was: its name, type and label bytes, by which it is known again, and the texts of its series. */
 interface Slot {
+  readonly key: string
   readonly metric: string
+  readonly type: number
+  readonly bytes: Buffer
   readonly pairs: readonly string[]
-  readonly texts: Map<string, string>
+  /** By place (count, sum, then bound after bound) the text of a series, and the bound it was made with. */
+  readonly texts: string[]
+  readonly bounds: number[]
+  /** The text of the series without suffix or further label, as a native histogram has it. */
+  own: string
 }
 
 interface Family {
@@ -55,9 +62,11 @@ export class ProtobufDecoder {
   readonly #metadata: MetadataLines
   readonly #options: () => ProtobufOptions
   readonly #metric = new ProtobufMetric()
-  /** Metrics of the last scrape by name and label bytes. */
+  /** Metrics by name, type and label bytes. */
   #known = new Map<string, Slot>()
-  #next = new Map<string, Slot>()
+  /** Slots in the order of the last scrape, and of this one: the n-th metric mostly is the n-th again. */
+  #lastOrder: Slot[] = []
+  #order: Slot[] = []
   /** The time of the sample added last. */
   #keptAt = 0
   /** Counts of the last body, also of one that was refused. */
@@ -77,7 +86,7 @@ export class ProtobufDecoder {
     const series = this.#series
     series.begin(builder, at)
     this.#metadata.begin('text')
-    this.#next = new Map()
+    this.#order = []
     try {
       const r = new WireReader(body)
       while (r.at < r.end) this.#family(r, r.open(r.end), builder)
@@ -88,7 +97,9 @@ export class ProtobufDecoder {
       if (error instanceof LineError) throw new AppError('bad_data', `protobuf: ${error.message}`)
       throw error
     }
-    this.#known = this.#next
+    if (this.#known.size > this.#order.length * 2 + 1000)
+      this.#known = new Map(this.#order.map((slot) => [slot.key, slot]))
+    this.#lastOrder = this.#order
     series.commit()
     this.#metadata.flush(builder)
     this.counts = { scraped: series.scraped, kept: series.kept, added: series.added }
@@ -122,31 +133,32 @@ export class ProtobufDecoder {
 
   #samples(family: Family, builder: BatchBuilder, r: WireReader): void {
     const metric = this.#metric
-    const slot = this.#slot(family.name, r)
+    const slot = this.#slot(family, r)
     if (family.type === summary) {
-      this.#add(slot, '_count', '', 0, metric.count, builder)
-      this.#add(slot, '_sum', '', 0, metric.sum, builder)
+      this.#add(slot, 0, '_count', '', 0, metric.count, builder)
+      this.#add(slot, 1, '_sum', '', 0, metric.sum, builder)
       for (let i = 0; i < metric.points; i++)
-        this.#add(slot, '', 'quantile', metric.bounds[i]!, metric.values[i]!, builder)
+        this.#add(slot, i + 2, '', 'quantile', metric.bounds[i]!, metric.values[i]!, builder)
     } else if (family.type === histogram || family.type === gaugeHistogram) {
       const { native, classicToo } = this.#options()
       const isNative = native && metric.isNative
-      if (isNative) this.#native(family, slot, builder, r)
+      if (isNative) this.#native(slot, builder, r)
       if (!isNative || (classicToo && metric.points > 0)) this.#classic(slot, builder, r)
     } else {
-      const entry = this.#add(slot, '', '', 0, metric.value, builder)
-      this.#exemplar(entry, metric.exemplars.get(0), builder, r)
+      const entry = this.#add(slot, 0, '', '', 0, metric.value, builder)
+      if (metric.exemplars.size > 0) this.#exemplar(entry, metric.exemplars.get(0), builder, r)
     }
   }
 
-  #native({ type, name }: Family, slot: Slot, builder: BatchBuilder, r: WireReader): void {
+  #native(slot: Slot, builder: BatchBuilder, r: WireReader): void {
     const metric = this.#metric
-    const entry = this.#series.entry(this.#text(slot, '', '', 0))
+    if (slot.own === '') slot.own = textOf(slot, '', '', 0)
+    const entry = this.#series.entry(slot.own)
     const at = this.#series.keep(entry, metric.time !== 0, metric.time)
     if (Number.isNaN(at)) return
-    const made = nativeOf(metric, type === gaugeHistogram)
+    const made = nativeOf(metric, slot.type === gaugeHistogram)
     if (typeof made === 'string') {
-      builder.reject('bad_histogram', `native histogram ${name}: ${made}`)
+      builder.reject('bad_histogram', `native histogram ${slot.metric}: ${made}`)
       return
     }
     builder.histogram(entry.ref, at, made, !isFloat(metric))
@@ -161,28 +173,41 @@ export class ProtobufDecoder {
 
   #classic(slot: Slot, builder: BatchBuilder, r: WireReader): void {
     const { points, bounds, values, count, sum, exemplars } = this.#metric
-    this.#add(slot, '_count', '', 0, count, builder)
-    this.#add(slot, '_sum', '', 0, sum, builder)
+    this.#add(slot, 0, '_count', '', 0, count, builder)
+    this.#add(slot, 1, '_sum', '', 0, sum, builder)
     for (let i = 0; i < points; i++) {
-      const entry = this.#add(slot, '_bucket', 'le', bounds[i]!, values[i]!, builder)
-      this.#exemplar(entry, exemplars.get(i), builder, r)
+      const entry = this.#add(slot, i + 2, '_bucket', 'le', bounds[i]!, values[i]!, builder)
+      if (exemplars.size > 0) this.#exemplar(entry, exemplars.get(i), builder, r)
     }
     if (points === 0 || bounds[points - 1] !== Number.POSITIVE_INFINITY)
-      this.#add(slot, '_bucket', 'le', Number.POSITIVE_INFINITY, count, builder)
+      this.#add(slot, points + 2, '_bucket', 'le', Number.POSITIVE_INFINITY, count, builder)
   }
 
-  /** Adds a sample; its entry when it was kept. */
+  /** Adds the sample at a place of the slot; its entry when it was kept. */
   #add(
     slot: Slot,
+    place: number,
     suffix: string,
     label: string,
     at: number,
     value: number,
     builder: BatchBuilder,
   ): Entry | null {
+    const series = this.#series
     const { time } = this.#metric
-    const entry = this.#series.entry(this.#text(slot, suffix, label, at))
-    const keptAt = this.#series.keep(entry, time !== 0, time)
+    const known = slot.bounds[place] === at ? slot.texts[place] : undefined
+    const expected = series.expected()
+    let entry: Entry
+    if (known !== undefined && expected?.text === known) {
+      entry = expected
+      series.again(entry)
+    } else {
+      entry = series.entry(known ?? textOf(slot, suffix, label, at))
+      // The same text object, so that comparing it is comparing an address.
+      slot.texts[place] = entry.text
+      slot.bounds[place] = at
+    }
+    const keptAt = series.keep(entry, time !== 0, time)
     if (Number.isNaN(keptAt)) return null
     builder.add(entry.ref, keptAt, value)
     this.#keptAt = keptAt
@@ -199,37 +224,55 @@ export class ProtobufDecoder {
     builder.exemplar(entry.ref, at, raw.value, exemplarLabels(r, raw))
   }
 
-  /** The series as the text format writes it: by it all formats know it as the same. */
-  #text(slot: Slot, suffix: string, label: string, at: number): string {
-    const key = label === '' ? suffix : `${suffix} ${at}`
-    const known = slot.texts.get(key)
-    if (known !== undefined) return known
-    const pairs = label === '' ? slot.pairs : [...slot.pairs, `${label}="${bound(at)}"`]
-    const name = slot.metric + suffix
-    const all = bareMetric.test(name) ? pairs : [`"${escaped(name)}"`, ...pairs]
-    const head = bareMetric.test(name) ? name : ''
-    const text = all.length === 0 ? head : `${head}{${all.join(',')}}`
-    slot.texts.set(key, text)
-    return text
+  /** What is known of the metric just read, by all the bytes from its first label to its last. */
+  #slot(family: Family, r: WireReader): Slot {
+    const { labels } = this.#metric
+    const from = labels.length === 0 ? 0 : labels[0]!
+    const to = labels.length === 0 ? 0 : labels.at(-1)!
+    const expected = this.#lastOrder[this.#order.length]
+    const slot =
+      expected !== undefined && isSame(expected, family, r, from, to)
+        ? expected
+        : this.#found(family, r, from, to)
+    this.#order.push(slot)
+    return slot
   }
 
-  #slot(name: string, r: WireReader): Slot {
+  #found(family: Family, r: WireReader, from: number, to: number): Slot {
     const { labels } = this.#metric
-    let key = name
-    for (let i = 0; i < labels.length; i += 2)
-      key += `\u00ff${r.bytes.toString('latin1', labels[i], labels[i + 1])}`
-    let slot = this.#next.get(key) ?? this.#known.get(key)
+    const key = `${family.type} ${family.name}\u00ff${r.bytes.toString('latin1', from, to)}`
+    let slot = this.#known.get(key)
     if (!slot) {
       const pairs: string[] = []
       for (let i = 0; i < labels.length; i += 2) {
         r.at = labels[i]!
         pairs.push(pairOf(r, labels[i + 1]!))
       }
-      slot = { metric: name, pairs, texts: new Map() }
+      const bytes = Buffer.from(r.bytes.subarray(from, to))
+      slot = { key, metric: family.name, type: family.type, bytes, pairs, texts: [], bounds: [], own: '' }
+      this.#known.set(key, slot)
     }
-    this.#next.set(key, slot)
     return slot
   }
+}
+
+const isSame = (slot: Slot, family: Family, r: WireReader, from: number, to: number): boolean => {
+  const { bytes } = slot
+  const size = to - from
+  if (bytes.length !== size || slot.type !== family.type || slot.metric !== family.name) return false
+  const whole = r.bytes
+  for (let i = 0; i < size; i++) if (bytes[i] !== whole[from + i]) return false
+  return true
+}
+
+/** A series as the text format writes it: by it all formats know it as the same. */
+const textOf = (slot: Slot, suffix: string, label: string, at: number): string => {
+  const pairs = label === '' ? slot.pairs : [...slot.pairs, `${label}="${bound(at)}"`]
+  const name = slot.metric + suffix
+  const isBare = bareMetric.test(name)
+  const all = isBare ? pairs : [`"${escaped(name)}"`, ...pairs]
+  const head = isBare ? name : ''
+  return all.length === 0 ? head : `${head}{${all.join(',')}}`
 }
 
 const textAt = (r: WireReader, stop: number): string => {

@@ -198,12 +198,6 @@ const kubernetesSchema = (place: Place) =>
       checkKubernetes(k, (key, message) => ctx.addIssue({ code: 'custom', path: [key], message }))
     })
     .transform(withEnvironment(place))
-    .transform((k) => {
-      const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = place.env
-      const inCluster = host && port ? `https://${host.includes(':') ? `[${host}]` : host}:${port}` : ''
-      /** The API server as the cluster tells its pods; '' outside of one. */
-      return { ...k, in_cluster: inCluster }
-    })
 
 /** The discovery keys of a job. */
 export const discoveryShape = (place: Place) => ({

@@ -107,10 +107,23 @@ const checkProxy = (
     wrong('proxy_connect_header', 'is of use only beside proxy_url; add that, or remove it')
 }
 
-/** What the environment says of proxies, in the names every program reads; '' where it says nothing. */
-const environmentOf = ({ env }: Place): ProxyOptions => {
+/** What the environment says of proxies, and of the cluster it is in; '' where it says nothing. Not part of what is shown of a configuration. */
+export interface Surroundings extends ProxyOptions {
+  /** The API server as Kubernetes tells its pods. */
+  readonly apiServer: string
+  toJSON(): undefined
+}
+
+const surroundingsOf = ({ env }: Place): Surroundings => {
   const read = (name: string): string => env[name.toLowerCase()] || env[name] || ''
-  return { http: read('HTTP_PROXY'), https: read('HTTPS_PROXY'), none: read('NO_PROXY') }
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env
+  return {
+    http: read('HTTP_PROXY'),
+    https: read('HTTPS_PROXY'),
+    none: read('NO_PROXY'),
+    apiServer: host && port ? `https://${host.includes(':') ? `[${host}]` : host}:${port}` : '',
+    toJSON: () => undefined,
+  }
 }
 
 const oauthSchema = (place: Place) =>
@@ -133,7 +146,7 @@ const oauthSchema = (place: Place) =>
       atMostOne(oauth, ['client_secret', 'client_secret_file'], ctx)
       checkProxy(oauth, ctx)
     })
-    .transform((oauth) => ({ ...oauth, environment: environmentOf(place) }))
+    .transform((oauth) => ({ ...oauth, environment: surroundingsOf(place) }))
 
 /** The keys themselves, to be spread into the schema of whatever makes requests; finish it with `checkHttp` and `withEnvironment`. */
 export const httpShape = (place: Place) => {
@@ -215,7 +228,7 @@ const reserved: ReadonlySet<string> = new Set([
 type Shape = ReturnType<typeof httpShape>
 type HttpKeys = z.output<z.ZodObject<Shape>>
 /** How requests are made; `environment` is what holds with `proxy_from_environment`. */
-export type HttpConfig = HttpKeys & { readonly environment: ProxyOptions }
+export type HttpConfig = HttpKeys & { readonly environment: Surroundings }
 
 /** What the single keys do not show: ways that exclude each other. */
 export const checkHttp = (
@@ -240,9 +253,9 @@ export const checkHttp = (
 
 export const withEnvironment =
   (place: Place) =>
-  <T extends HttpKeys>(keys: T): T & { readonly environment: ProxyOptions } => ({
+  <T extends HttpKeys>(keys: T): T & { readonly environment: Surroundings } => ({
     ...keys,
-    environment: environmentOf(place),
+    environment: surroundingsOf(place),
   })
 
 /** A secret that is given as it is or by its file; '' where neither is. */
@@ -300,19 +313,27 @@ export const tlsOf = (tls: TlsKeys): TlsOptions =>
     maxVersion: tls.max_version && tlsVersions[tls.max_version],
   }) as TlsOptions
 
+type Proxied = ProxyKeys & { readonly environment: ProxyOptions }
+
+export const hasProxy = ({
+  proxy_from_environment: fromEnvironment,
+  proxy_url: url,
+  environment,
+}: Proxied): boolean =>
+  fromEnvironment ? environment.http !== '' || environment.https !== '' : url !== undefined
+
 /** The proxy in force, undefined when there is none. */
-export const proxyOf = (
-  keys: ProxyKeys & { readonly environment: ProxyOptions },
-): ProxyOptions | undefined => {
+export const proxyOf = (keys: Proxied): ProxyOptions | undefined => {
+  if (!hasProxy(keys)) return undefined
   const sent = Object.entries(keys.proxy_connect_header ?? {})
   const headers = Object.fromEntries(
     sent.map(([name, values]) => [name, values.map((v) => v.reveal()).join(', ')]),
   )
   const more = sent.length > 0 ? { headers } : {}
   const { http, https, none } = keys.environment
-  if (keys.proxy_from_environment) return http || https ? { http, https, none, ...more } : undefined
-  if (keys.proxy_url === undefined) return undefined
-  return { http: keys.proxy_url, https: keys.proxy_url, none: keys.no_proxy ?? '', ...more }
+  if (keys.proxy_from_environment) return { http, https, none, ...more }
+  const url = keys.proxy_url ?? ''
+  return { http: url, https: url, none: keys.no_proxy ?? '', ...more }
 }
 
 /** Reads every file that the requests of a job and of its discovery need, once: throws `bad_data` naming the one that cannot be read. */

@@ -26,6 +26,8 @@ interface Gone {
 export class Pool {
   #job: ScrapeJob
   #client: Client
+  /** Clients of configurations before, which loops use until the next sync. */
+  #former: Client[] = []
   readonly #deps: LoopDeps
   readonly #loops = new Map<string, Loop>()
   /** Relabelling is done once for a group as long as it and the job stay the same. */
@@ -47,13 +49,12 @@ export class Pool {
     this.#heir = heir
   }
 
-  /** Takes another configuration of the same job; the client before it ends when its requests have. */
+  /** Takes another configuration of the same job; it is in force with the next sync. */
   configure(job: ScrapeJob, client: Client): void {
-    const before = this.#client
+    this.#former.push(this.#client)
     this.#job = job
     this.#client = client
     this.#made = new WeakMap()
-    void before.close().catch(() => undefined)
   }
 
   /** Makes the loops fit what is discovered now. */
@@ -84,6 +85,8 @@ export class Pool {
       loop.send = this.#client.send
       loop.forced = forced
     }
+    // They end when the requests under way have; nobody waits for that.
+    for (const client of this.#former.splice(0)) void client.close().catch(() => undefined)
     await this.#retire(gone.map(([, loop]) => loop))
   }
 
@@ -168,7 +171,8 @@ export class Pool {
       this.#waiting.clear()
       await Promise.all(loops.map((loop) => loop.stop()))
     }
-    await this.#client.close().catch(() => undefined)
+    for (const client of [this.#client, ...this.#former.splice(0)])
+      await client.close().catch(() => undefined)
   }
 
   get size(): number {

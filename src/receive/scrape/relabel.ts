@@ -91,7 +91,8 @@ export const relabelRuleSchema = ruleShape.transform((rule, ctx): RelabelRule =>
       message: `${JSON.stringify(rule.regex)} is no RE2 expression: ${messageOf(error)}`,
     })
   }
-  return { ...rule, compiled }
+  // Where a configuration is shown, the rule's text says it all.
+  return { ...rule, compiled: Object.assign(compiled, { toJSON: () => undefined }) }
 })
 
 const expand = (template: string, found: ReturnType<RE2JS['matcher']>): string =>

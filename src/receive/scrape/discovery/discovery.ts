@@ -144,10 +144,10 @@ export const createDiscovery = (deps: DiscoveryDeps): Discovery => {
   const begin = ({ key, mechanism, make }: Wanted): Promise<void> => {
     const run: Running = { mechanism, groups: new Map(), stop: new AbortController(), jobs: [] }
     running.set(key, run)
-    return make(reports.of(mechanism, key)).start(
-      (groups) => update(run, groups, deps.changed),
-      run.stop.signal,
-    )
+    const report = reports.of(mechanism, key)
+    return make(report)
+      .start((groups) => update(run, groups, deps.changed), run.stop.signal)
+      .catch((error: unknown) => report.failed(mechanism, error))
   }
 
   return {

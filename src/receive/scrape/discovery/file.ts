@@ -59,6 +59,7 @@ class FileDiscovery implements Discoverer {
 
   async start(update: Update, signal: AbortSignal): Promise<void> {
     this.#update = update
+    signal.addEventListener('abort', () => this.#settling?.cancel(), { once: true })
     await refreshing(this.#deps.clock, this.#config.refresh_interval, signal, () => {
       // A directory that was not there may be now.
       this.#watch(signal)
@@ -73,8 +74,6 @@ class FileDiscovery implements Discoverer {
       this.#settling?.cancel()
       this.#settling = clock.after(settle, () => void this.#look())
     }
-    if (this.#watched.size === 0)
-      signal.addEventListener('abort', () => this.#settling?.cancel(), { once: true })
     for (const dir of new Set(this.#config.files.map(dirname))) {
       if (this.#watched.has(dir)) continue
       const lost = (error: unknown): void => {

@@ -108,7 +108,7 @@ export const connectCluster = async (
   }
   if (config.api_server !== undefined)
     return { server: config.api_server, ownNamespace: '', ...createClient(config, deps) }
-  if (config.in_cluster === '')
+  if (config.environment.apiServer === '')
     throw new AppError(
       'bad_data',
       'Airboss does not run in a pod (KUBERNETES_SERVICE_HOST is not set); give api_server or kubeconfig_file',
@@ -124,7 +124,7 @@ export const connectCluster = async (
     )
   }
   return {
-    server: config.in_cluster,
+    server: config.environment.apiServer,
     ownNamespace,
     ...createClient(inCluster(config, deps.serviceAccount), deps),
   }

@@ -211,7 +211,7 @@ const watchAll = (
 /** While the API does not answer, the targets last known stay. */
 export const createKubernetesDiscovery = (config: KubernetesSdConfig, deps: KubernetesDeps): Discoverer => {
   const { clock, report } = deps
-  const where = config.kubeconfig_file ?? config.api_server ?? (config.in_cluster || 'in-cluster')
+  const where = config.kubeconfig_file ?? config.api_server ?? (config.environment.apiServer || 'in-cluster')
   const connect = async (signal: AbortSignal): Promise<Cluster | null> => {
     while (!signal.aborted) {
       try {
