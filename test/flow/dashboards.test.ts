@@ -7,6 +7,7 @@ import { parse } from 'yaml'
 import { dashboards } from '../../dashboards/dashboards.ts'
 import { type Demo, startDemo } from '../kit/fleet/demo.ts'
 import { panelQueries, panelStatements, substituteSql } from '../kit/fleet/panel-queries.ts'
+import { summarise } from '../kit/fleet/summary.ts'
 
 const root = join(fileURLToPath(import.meta.url), '../../..')
 const queries = panelQueries('20s')
@@ -128,6 +129,15 @@ describe('dashboards', () => {
     const shipped = data.groups.filter((g) => g.name !== 'demo').flatMap((g) => g.rules)
     expect(shipped).toHaveLength(inFiles.length)
     expect(shipped.filter((r) => r.health === 'err')).toEqual([])
+  })
+  test('the summary names traces, logs, tokens and money', async () => {
+    const lines = await summarise(demo.product, demo.calls)
+    expect(lines.join('\n')).toMatch(
+      /^signals: [\d,]+ samples · [1-9][\d,]* spans in [1-9][\d,]* traces, [\d,]+ failed · [1-9][\d,]* log lines/,
+    )
+    expect(lines[1]).toMatch(/^work: [1-9][\d,]* invocations of agents, [1-9][\d,]* went in circles · [1-9]/)
+    expect(lines[2]).toMatch(/^cost: \$\d.*pilot \$\d.*clerk \$/)
+    expect(lines[3]).toMatch(/^told: [1-9]\d* pages, .* done: .*scale of clerk/)
   })
   test('a broken version paged somebody and load called for more workers', async () => {
     const paths = demo.calls.map((c) => c.path)
