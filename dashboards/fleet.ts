@@ -8,14 +8,18 @@ const whose = '{{gen_ai_agent_name}} {{gen_ai_agent_version}}'
 const money = 'agent=~"$agent",version=~"$version",model=~"$model"'
 const rate = (metric: string, more = '', labels = at): string =>
   `rate(${metric}{${labels}${more}}[$__rate_interval])`
+/** Rates of a GenAI histogram: what agents send themselves, or what Airboss makes of the spans of those that send no metrics. */
+const either = (metric: string, suffix: string, more = '', labels = at): string =>
+  `(${rate(`${metric}_${suffix}`, more, labels)} or ${rate(`traces_${metric}_${suffix}`, more, labels)} unless on (gen_ai_agent_name) ${metric}_count{${at}})`
 const quantile = (q: number, metric: string, group: string, labels = at): string =>
-  `histogram_quantile(${q}, sum by (le, ${group}) (${rate(`${metric}_bucket`, '', labels)}))`
+  `histogram_quantile(${q}, sum by (le, ${group}) (${either(metric, 'bucket', '', labels)}))`
 const runs = 'gen_ai_invoke_agent_duration_seconds'
 const calls = 'gen_ai_client_operation_duration_seconds'
 const tools = 'gen_ai_execute_tool_duration_seconds'
+const scores = `gen_ai_evaluation_score{${at}} or traces_gen_ai_evaluation_score_last{${at}} unless on (gen_ai_agent_name) gen_ai_evaluation_score{${at}}`
 /** Failed of all; 0 where nothing failed, nothing where nothing was done. */
 const errors = (metric: string, group: string): string =>
-  `(sum by (${group}) (${rate(`${metric}_count`, ',error_type!=""')}) or sum by (${group}) (${rate(`${metric}_count`)}) * 0) / (sum by (${group}) (${rate(`${metric}_count`)}) > 0)`
+  `(sum by (${group}) (${either(metric, 'count', ',error_type!=""')}) or sum by (${group}) (${either(metric, 'count')}) * 0) / (sum by (${group}) (${either(metric, 'count')}) > 0)`
 const hourly = (group: string): string =>
   `sum by (${group}) (${rate('airboss_cost_usd_total', '', money)}) * 3600`
 
@@ -26,7 +30,7 @@ const now: readonly Panel[] = [
     about: 'Invocations of agents a second.',
     unit: 'reqps',
     decimals: 2,
-    queries: [[`sum(${rate(`${runs}_count`)})`, 'runs']],
+    queries: [[`sum(${either(runs, 'count')})`, 'runs']],
   },
   {
     show: 'number',
@@ -40,7 +44,7 @@ const now: readonly Panel[] = [
     ],
     queries: [
       [
-        `(sum(${rate(`${runs}_count`, ',error_type!=""')}) or sum(${rate(`${runs}_count`)}) * 0) / (sum(${rate(`${runs}_count`)}) > 0)`,
+        `(sum(${either(runs, 'count', ',error_type!=""')}) or sum(${either(runs, 'count')}) * 0) / (sum(${either(runs, 'count')}) > 0)`,
         'failed',
       ],
     ],
@@ -50,7 +54,7 @@ const now: readonly Panel[] = [
     title: 'Run time, p95',
     about: 'Of all invocations 5 % take longer.',
     unit: 's',
-    queries: [[`histogram_quantile(0.95, sum by (le) (${rate(`${runs}_bucket`)}))`, 'p95']],
+    queries: [[`histogram_quantile(0.95, sum by (le) (${either(runs, 'bucket')}))`, 'p95']],
   },
   {
     show: 'number',
@@ -66,14 +70,16 @@ const now: readonly Panel[] = [
     about: 'The lowest mean evaluation score of an agent in a version. Below 0.7 is a warning.',
     unit: 'none',
     decimals: 2,
-    queries: [[`min(avg by (${by}) (gen_ai_evaluation_score{${at}}))`, 'score']],
+    queries: [[`min(avg by (${by}) (${scores}))`, 'score']],
   },
   {
     show: 'number',
     title: 'Agents reporting',
     about: 'Agents of which something came within 5 minutes.',
     unit: 'none',
-    queries: [[`count(count by (gen_ai_agent_name) (${runs}_count{${at}}))`, 'agents']],
+    queries: [
+      [`count(count by (gen_ai_agent_name) (${runs}_count{${at}} or traces_${runs}_count{${at}}))`, 'agents'],
+    ],
   },
 ]
 
@@ -107,7 +113,7 @@ const speed: readonly Panel[] = [
     unit: 'reqps',
     min: 0,
     stacked: true,
-    queries: [[`sum by (${by}) (${rate(`${runs}_count`)})`, whose]],
+    queries: [[`sum by (${by}) (${either(runs, 'count')})`, whose]],
   },
   {
     show: 'graph',
@@ -143,12 +149,7 @@ const speed: readonly Panel[] = [
     unit: 'none',
     min: 0,
     max: 1,
-    queries: [
-      [
-        `avg by (${by}, gen_ai_evaluation_name) (gen_ai_evaluation_score{${at}})`,
-        `${whose} {{gen_ai_evaluation_name}}`,
-      ],
-    ],
+    queries: [[`avg by (${by}, gen_ai_evaluation_name) (${scores})`, `${whose} {{gen_ai_evaluation_name}}`]],
   },
 ]
 
@@ -160,7 +161,7 @@ const toolPanels: readonly Panel[] = [
     unit: 'reqps',
     min: 0,
     stacked: true,
-    queries: [[`sum by (gen_ai_tool_name) (${rate(`${tools}_count`)})`, '{{gen_ai_tool_name}}']],
+    queries: [[`sum by (gen_ai_tool_name) (${either(tools, 'count')})`, '{{gen_ai_tool_name}}']],
   },
   {
     show: 'graph',
@@ -188,7 +189,7 @@ const toolPanels: readonly Panel[] = [
     min: 0,
     queries: [
       [
-        `sum by (gen_ai_tool_name, error_type) (${rate(`${tools}_count`, ',error_type!=""')})`,
+        `sum by (gen_ai_tool_name, error_type) (${either(tools, 'count', ',error_type!=""')})`,
         '{{gen_ai_tool_name}} {{error_type}}',
       ],
     ],
@@ -223,7 +224,7 @@ const moneyPanels: readonly Panel[] = [
     decimals: 4,
     queries: [
       [
-        `sum by (agent, version) (${rate('airboss_cost_usd_total', '', money)}) / on (agent, version) (sum by (agent, version) (label_replace(label_replace(${rate(`${runs}_count`)}, "agent", "$1", "gen_ai_agent_name", "(.*)"), "version", "$1", "gen_ai_agent_version", "(.*)")) > 0)`,
+        `sum by (agent, version) (${rate('airboss_cost_usd_total', '', money)}) / on (agent, version) (sum by (agent, version) (label_replace(label_replace(${either(runs, 'count')}, "agent", "$1", "gen_ai_agent_name", "(.*)"), "version", "$1", "gen_ai_agent_version", "(.*)")) > 0)`,
         '{{agent}} {{version}}',
       ],
     ],
@@ -348,11 +349,15 @@ export const fleet: Board = {
   tags: ['fleet'],
   from: 'now-30m',
   variables: [
-    { name: 'agent', label: 'Agent', values: `label_values(${runs}_count, gen_ai_agent_name)` },
+    {
+      name: 'agent',
+      label: 'Agent',
+      values: `label_values({__name__=~"(traces_)?${runs}_count"}, gen_ai_agent_name)`,
+    },
     {
       name: 'version',
       label: 'Version',
-      values: `label_values(${runs}_count{gen_ai_agent_name=~"$agent"}, gen_ai_agent_version)`,
+      values: `label_values({__name__=~"(traces_)?${runs}_count",gen_ai_agent_name=~"$agent"}, gen_ai_agent_version)`,
     },
     { name: 'model', label: 'Model', values: 'label_values(airboss_cost_usd_total, model)' },
   ],

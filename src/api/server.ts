@@ -84,7 +84,7 @@ const traced =
         note({ 'http.response.status_code': c.res.status })
         if (c.res.status >= 500) note({ 'error.type': String(c.res.status) })
       },
-      null,
+      tracer.continued(c.req.header('traceparent')),
     )
   }
 

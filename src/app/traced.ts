@@ -13,10 +13,13 @@ import type { Querier } from '../model/ports/querier.ts'
 import type { Sink } from '../model/ports/sink.ts'
 import type { TracePlace, Tracer } from '../model/ports/tracer.ts'
 
-/** Spans that come outside of any trace may be our own: a span about them would be sent, come back, and so on without end. */
+/**
+ * Only within a trace, never to begin one: our own spans come back to us outside of any, and so does what is counted from them. A span about
+ * that would be sent, come back, be counted, and so on without end.
+ */
 export const tracedSink = (tracer: Tracer, sink: Sink<Batch>): Sink<Batch> => ({
   push: (batch, signal) => {
-    if (countRows(batch.spans) > 0 && tracer.here() === null) return sink.push(batch, signal)
+    if (tracer.here() === null) return sink.push(batch, signal)
     const about = {
       'airboss.samples': batch.ref.length,
       'airboss.spans': countRows(batch.spans),

@@ -35,6 +35,9 @@ export const tracesURL = (endpoint: string): string => {
   return url.href
 }
 
+/** https://www.w3.org/TR/trace-context/#traceparent-header; later versions may say more behind. */
+const traceParent = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:$|-)/
+
 /** How long one export may take, repeated attempts and all. */
 const exportTime = 5000
 /** How long the end of the process waits for the last one. */
@@ -96,6 +99,16 @@ const load = async ({ version, log, metrics }: TracingDeps, config: TracingConfi
       return places.with(api.trace.setSpan(parent, span), () => ran(span, () => run(note)))
     },
     here: () => (api.trace.getSpan(places.active()) ? places.active() : null),
+    continued: (traceparent) => {
+      const [, traceId, spanId, flags] = traceParent.exec(traceparent ?? '') ?? []
+      const place = {
+        traceId: traceId ?? '',
+        spanId: spanId ?? '',
+        traceFlags: Number.parseInt(flags ?? '0', 16),
+      }
+      if (!api.isSpanContextValid(place)) return null
+      return api.trace.setSpanContext(api.ROOT_CONTEXT, { ...place, isRemote: true })
+    },
     shutdown: () => provider.shutdown(),
   }
 }
@@ -110,6 +123,7 @@ export const createTracing = (deps: TracingDeps): Tracing => {
     wanted: config !== undefined,
     span: (name, attributes, run, under) => tracer.span(name, attributes, run, under),
     here: () => tracer.here(),
+    continued: (traceparent) => tracer.continued(traceparent),
     start: () => {
       if (!config) return Promise.resolve()
       loading = load(deps, config).then(

@@ -104,6 +104,8 @@ export const wireConsole = (
     targets: () => receive.scraper.targets(),
     keep: () => keepView(context, keep),
     cardinality: (most) => context.cardinality.view(most),
+    traces: keep.store.traces,
+    exemplars: keep.exemplars,
     history: (most) => ledger.history({ limit: most }),
   }
 }

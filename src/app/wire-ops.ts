@@ -82,6 +82,8 @@ const statusOf =
 export const wireOps = (context: Context, parts: Parts): OpsApp => {
   const { act, ledger, access, reload, receive } = parts
   const doors: OpsDoors = {
+    clock: context.clock,
+    traces: parts.keep.store.traces,
     authorizer: access.authorizer,
     fleet: act.fleet,
     pods: receive.kubernetes,

@@ -153,6 +153,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     ingest,
     items,
     listen: config.listen.otlp_grpc,
+    tracer: context.tracing,
     authenticate,
     clock,
     log,

@@ -6,10 +6,12 @@ import type { Actor } from '../model/actor.ts'
 import type { Metadata } from '../model/batch.ts'
 import type { CardinalityView } from '../model/cardinality.ts'
 import type { AlertManager } from '../model/ports/alert-manager.ts'
+import type { ExemplarReader } from '../model/ports/exemplars.ts'
 import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { OnCall } from '../model/ports/on-call.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesIndex } from '../model/ports/series-index.ts'
+import type { TraceReader } from '../model/ports/trace-reader.ts'
 import type { RuleGroupState } from '../model/rule-group.ts'
 import type {
   ActionsView,
@@ -52,5 +54,7 @@ export interface ConsoleDoors {
   readonly keep: () => KeepView
   /** The largest metrics and sources by active series, at most so many of each. */
   readonly cardinality: (most: number) => CardinalityView
+  readonly traces: TraceReader
+  readonly exemplars: ExemplarReader
   readonly history: (most: number) => readonly LedgerVersion[]
 }

@@ -94,6 +94,13 @@ export interface PlotMark {
   readonly n: number
   readonly label: string
 }
+/** A single measurement on a plot, which leads somewhere; `t` in seconds. */
+export interface PlotDot {
+  readonly t: number
+  readonly value: number
+  readonly href: string
+}
+
 export interface PlotSpec {
   /** Seconds, ascending. */
   readonly t: readonly number[]
@@ -106,6 +113,7 @@ export interface PlotSpec {
   readonly to?: number
   readonly threshold?: { readonly value: number; readonly label: string; readonly below?: boolean }
   readonly marks?: readonly PlotMark[]
+  readonly dots?: readonly PlotDot[]
   readonly sync?: string
 }
 

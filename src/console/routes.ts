@@ -23,6 +23,7 @@ import { ingestPage } from './pages/ingest.ts'
 import { nowPage } from './pages/now.ts'
 import { oncallPage } from './pages/oncall.ts'
 import { rulesPage } from './pages/rules.ts'
+import { tracesPage } from './pages/traces.ts'
 import type { Page, PageContext } from './pages.ts'
 import { broken, type Html, head, raw } from './parts.ts'
 import { takePicture } from './picture.ts'
@@ -34,6 +35,7 @@ const pages: readonly Page[] = [
   decisionsPage,
   oncallPage,
   explorePage,
+  tracesPage,
   rulesPage,
   ingestPage,
 ]

@@ -27,6 +27,7 @@ const rail: readonly (readonly [heading: string, places: readonly Place[]])[] = 
     'Data',
     [
       { key: 'explore', path: '/explore', name: 'Explore', letter: 'e', icon: 'i-explore' },
+      { key: 'traces', path: '/traces', name: 'Traces', letter: 'r', icon: 'i-more' },
       { key: 'rules', path: '/rules', name: 'Rules', letter: 'u', icon: 'i-more' },
       { key: 'ingest', path: '/ingest', name: 'Ingest', letter: 'i', icon: 'i-more' },
     ],

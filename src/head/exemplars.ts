@@ -123,7 +123,8 @@ class Answer {
 
   add(ref: SeriesRef, exemplar: Exemplar): void {
     const known = this.#bySeries.getOrInsertComputed(ref, () => new Map())
-    known.set(`${exemplar.at} ${exemplar.value} ${labelsKey(exemplar.labels)}`, exemplar)
+    const key = `${exemplar.at} ${exemplar.value} ${labelsKey(exemplar.labels)}`
+    if (!known.has(key)) known.set(key, exemplar)
   }
 
   build(table: SeriesTable): ExemplarsFound {

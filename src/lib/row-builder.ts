@@ -1,5 +1,6 @@
 // Writes rows in RowBinary out of bytes that mostly are in that form already: texts are copied, not decoded and encoded again.
 import { isAscii, isUtf8 } from 'node:buffer'
+import { AppError } from './errors.ts'
 
 /** Up to here a loop over the bytes is quicker than a call. */
 const short = 48
@@ -11,8 +12,11 @@ export class RowBuilder {
   at = 0
   #ends: Uint32Array
   #rows = 0
+  readonly #most: number
 
-  constructor(capacity: number, rows: number) {
+  /** Past `most` bytes it throws `too_large`: what is written into every row may be far more than came in. */
+  constructor(capacity: number, rows: number, most: number = 2 ** 30) {
+    this.#most = most
     this.bytes = Buffer.allocUnsafeSlow(Math.max(1024, capacity))
     this.#ends = new Uint32Array(Math.max(16, rows))
   }
@@ -44,7 +48,14 @@ export class RowBuilder {
 
   room(bytes: number): void {
     if (this.at + bytes <= this.bytes.length) return
-    const wider = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.at + bytes))
+    if (this.at + bytes > this.#most)
+      throw new AppError(
+        'too_large',
+        `the rows of the request are over ${this.#most} bytes; send smaller batches`,
+      )
+    const wider = Buffer.allocUnsafeSlow(
+      Math.min(this.#most, Math.max(this.bytes.length * 2, this.at + bytes)),
+    )
     this.bytes.copy(wider, 0, 0, this.at)
     this.bytes = wider
   }

@@ -12,7 +12,7 @@ const idsAtOnce = 5000
 
 /**
  * Calls `each` with up to `limit` exemplars of these series, `fromAt` and `toAt` both within, newest first for each statement. What was
- * stored twice comes once. Throws what the connection says, `RangeError` when the answer is cut off.
+ * stored twice comes twice. Throws what the connection says, `RangeError` when the answer is cut off.
  */
 export const readExemplars = async (
   connection: Connection,
@@ -25,7 +25,7 @@ export const readExemplars = async (
   const time = `timestamp >= fromUnixTimestamp64Milli(${Math.ceil(span.fromAt)}) AND timestamp <= fromUnixTimestamp64Milli(${Math.floor(span.toAt)})`
   for (let i = 0; i < refs.length; i += idsAtOnce) {
     const ids = refs.slice(i, i + idsAtOnce).map((ref) => table.id(ref))
-    const sql = `SELECT DISTINCT id, toUnixTimestamp64Milli(timestamp) AS at, value, trace_id, span_id, mapKeys(labels), mapValues(labels) FROM exemplars WHERE ${time} AND id IN (${ids.join(',')}) ORDER BY at DESC LIMIT ${limit} FORMAT RowBinary`
+    const sql = `SELECT id, toUnixTimestamp64Milli(timestamp) AS at, value, trace_id, span_id, mapKeys(labels), mapValues(labels) FROM exemplars WHERE ${time} AND id IN (${ids.join(',')}) ORDER BY at DESC LIMIT ${limit} FORMAT RowBinary`
     const reader = new RowReader()
     const list = (r: RowReader): string[] => Array.from({ length: r.varint() }, () => r.string())
     const row = (r: RowReader): void => {

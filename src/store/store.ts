@@ -12,6 +12,7 @@ import type { Metrics } from '../model/ports/metrics.ts'
 import type { MoneyReader } from '../model/ports/money-reader.ts'
 import type { SeriesIndex, TimeSpan } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
+import type { TraceReader } from '../model/ports/trace-reader.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { Connection, readError, writeError } from './connection.ts'
 import { readExemplars } from './exemplar-rows.ts'
@@ -20,6 +21,7 @@ import { createMoneyReader } from './money-reader.ts'
 import { millisOf, NativeReader, trailingError } from './native.ts'
 import { createReader } from './reader.ts'
 import type { Retention, Target } from './schema.ts'
+import { createTraceReader } from './trace-reader.ts'
 import { createWriter, type StoreWriter } from './writer.ts'
 
 export interface StoreDeps {
@@ -83,6 +85,7 @@ export interface Store {
   loadMetadata(signal: AbortSignal): Promise<Metadata[]>
   readonly writer: StoreWriter
   readonly reader: SeriesReader
+  readonly traces: TraceReader
   readonly money: MoneyReader
   copyLedger(versions: readonly LedgerVersion[], signal: AbortSignal): Promise<void>
   /** The last ledger sequence that was copied; 0 when none was. */
@@ -129,6 +132,7 @@ const between = (column: string): string =>
 class ClickHouseStore implements Store {
   readonly writer: StoreWriter
   readonly reader: SeriesReader
+  readonly traces: TraceReader
   readonly money: MoneyReader
   readonly #deps: StoreDeps
   readonly #connection: Connection
@@ -151,6 +155,7 @@ class ClickHouseStore implements Store {
       metrics: deps.metrics,
       clustered: deps.cluster !== undefined,
     })
+    this.traces = createTraceReader(this.#connection)
     this.reader = createReader({
       connection: this.#connection,
       table: deps.table,

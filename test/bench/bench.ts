@@ -1,11 +1,12 @@
 // Airboss as it is run beside Debian's Prometheus: the same requests over HTTP to both in one run, answers compared before times.
-// node test/bench/bench.ts [--quick] [--write] [--only ingest|queries|rules|start]
+// node test/bench/bench.ts [--quick] [--write] [--only ingest|otlp|queries|rules|start]
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { ingest, shapes } from './beside/ingest.ts'
+import { items } from './beside/items.ts'
 import { median, type Pair, type Row } from './beside/measure.ts'
 import { type Peer, prometheusVersion, startAirboss, startPrometheus } from './beside/peers.ts'
 import { loadHistory, queries } from './beside/queries.ts'
@@ -93,6 +94,13 @@ const run = async (): Promise<void> => {
       await stop(peers)
     }
     add([{ what: 'memory while ingesting, most', unit: 'MB', ...peaks }])
+  }
+  if (wanted('otlp')) {
+    say('traces and logs')
+    const airboss = await startAirboss(join(dir, 'items'))
+    running.add(airboss)
+    add(await items(airboss, rounds, quick ? 100 : 200))
+    await stop([airboss])
   }
   if (wanted('queries') || wanted('rules')) {
     const peers = await both('history')

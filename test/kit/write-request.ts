@@ -6,6 +6,14 @@ export interface SentSeries {
   readonly labels: Readonly<Record<string, string>>
   /** Value, and time in milliseconds. */
   readonly samples: readonly (readonly [number, number])[]
+  readonly exemplars?: readonly SentExemplar[]
+}
+
+export interface SentExemplar {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+  /** Milliseconds. */
+  readonly at: number
 }
 
 const varint = (value: number): Buffer => {
@@ -23,17 +31,28 @@ const sample = ([value, at]: readonly [number, number]): Buffer => {
   return Buffer.concat([double, Buffer.from([0x10]), varint(at)])
 }
 
+const labelsField = (labels: Readonly<Record<string, string>>): Buffer[] =>
+  Object.keys(labels)
+    .sort()
+    .map((name) => bytesField(1, Buffer.concat([bytesField(1, name), bytesField(2, labels[name]!)])))
+
+const exemplar = ({ labels, value, at }: SentExemplar): Buffer => {
+  const double = Buffer.alloc(9)
+  double[0] = 0x11
+  double.writeDoubleLE(value, 1)
+  return Buffer.concat([...labelsField(labels), double, Buffer.from([0x18]), varint(at)])
+}
+
 /** A WriteRequest, not yet compressed. */
 export const writeRequest = (series: readonly SentSeries[]): Buffer =>
   Buffer.concat(
-    series.map(({ labels, samples }) =>
+    series.map(({ labels, samples, exemplars = [] }) =>
       bytesField(
         1,
         Buffer.concat([
-          ...Object.keys(labels)
-            .sort()
-            .map((name) => bytesField(1, Buffer.concat([bytesField(1, name), bytesField(2, labels[name]!)]))),
+          ...labelsField(labels),
           ...samples.map((s) => bytesField(2, sample(s))),
+          ...exemplars.map((e) => bytesField(3, exemplar(e))),
         ]),
       ),
     ),

@@ -1,4 +1,5 @@
 // What the operations API asks of the rooms: only what it shows and does, as plain data.
+import type { Clock } from '../../lib/clock.ts'
 import type { Duration, Instant } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
 import type { AgentPods } from '../../model/agent-pod.ts'
@@ -8,6 +9,7 @@ import type { Deployment } from '../../model/deployment.ts'
 import type { Authorizer } from '../../model/ports/authorizer.ts'
 import type { CostReports } from '../../model/ports/cost-reports.ts'
 import type { LedgerVersion } from '../../model/ports/ledger.ts'
+import type { TraceReader } from '../../model/ports/trace-reader.ts'
 import type { ScaleView } from '../../model/views.ts'
 
 export interface DeclaredDeployment {
@@ -151,6 +153,8 @@ export interface Status {
 }
 
 export interface OpsDoors {
+  readonly clock: Clock
+  readonly traces: TraceReader
   readonly authorizer: Authorizer
   readonly fleet: FleetDoor
   /** Null where no cluster is watched. */

@@ -14,6 +14,7 @@ import type { OpsDoors } from './doors.ts'
 import { podRoutes } from './pods.ts'
 import { watchRoutes } from './rollouts.ts'
 import { systemRoutes } from './system.ts'
+import { traceRoutes } from './traces.ts'
 import { base, issuesText, type OpsApp } from './wire.ts'
 
 const maxBody = 1 << 20
@@ -69,6 +70,7 @@ export const createOpsApi = (doors: OpsDoors & { readonly log: Logger }): OpsApp
   watchRoutes(app, doors)
   decisionRoutes(app, doors)
   actionRoutes(app, doors)
+  traceRoutes(app, doors)
   systemRoutes(app, doors)
   costRoutes(app, doors)
   cardinalityRoutes(app, doors)

@@ -2,6 +2,7 @@
 import './locale.ts'
 import uPlot from 'uplot'
 import { all, make, one, svg } from './dom.ts'
+import { type Dot, dotAt, drawDots } from './plot-dots.ts'
 import { dress, type Writer, writerOf } from './plot-look.ts'
 import { dayMonth, hourMinute, withSeconds } from './time.ts'
 
@@ -19,8 +20,10 @@ interface Spec {
   readonly from: number
   readonly to: number
   readonly threshold?: { readonly value: number; readonly label: string; readonly below?: boolean }
+  readonly dots?: readonly Dot[]
 }
 interface Ink {
+  readonly ink: string
   readonly ink3: string
   readonly line: string
   readonly surface: string
@@ -37,6 +40,7 @@ const token = (name: string): string => {
 const alpha = (rgb: string, a: number): string =>
   `rgba(${(rgb.match(/[\d.]+/g) ?? []).slice(0, 3).join(', ')}, ${a})`
 const inkNow = (): Ink => ({
+  ink: token('ink'),
   ink3: token('ink-3'),
   line: token('line'),
   surface: token('surface'),
@@ -230,6 +234,7 @@ const draw = (figure: HTMLElement): void => {
   const tip = make('div', { class: 'tip', hidden: '' })
   const cursorMoved = (u: uPlot): void => {
     const i = u.cursor.idx ?? null
+    u.over.style.cursor = dotAt(u, spec.dots ?? []) ? 'pointer' : ''
     readOut(legend, spec, i, say)
     if (i === null || !matchMedia('(hover: hover)').matches) tip.hidden = true
     else showTip(u, tip, spec, i, say, colors, long)
@@ -239,6 +244,12 @@ const draw = (figure: HTMLElement): void => {
     const top = Math.max(hi ?? 0, limit ?? Number.NEGATIVE_INFINITY, 0)
     const low = Math.min(0, lo ?? 0)
     return top === low ? [low, low + 1] : [low * 1.08, top * 1.08]
+  }
+  const leadOn = (u: uPlot): void => {
+    u.over.addEventListener('click', () => {
+      const dot = dotAt(u, spec.dots ?? [])
+      if (dot) location.href = dot.href
+    })
   }
   const u = new uPlot(
     {
@@ -262,7 +273,12 @@ const draw = (figure: HTMLElement): void => {
           }),
         ),
       ],
-      hooks: { draw: [drawLimit(spec, ink)], setCursor: [cursorMoved], setSelect: [zoomed] },
+      hooks: {
+        draw: [drawLimit(spec, ink), drawDots(spec.dots ?? [], ink)],
+        ready: [leadOn],
+        setCursor: [cursorMoved],
+        setSelect: [zoomed],
+      },
     },
     [spec.t as number[], ...spec.series.map((s) => s.values as (number | null)[])],
     host,

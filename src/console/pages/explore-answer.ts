@@ -5,7 +5,7 @@ import { recordOf } from '../../model/labels.ts'
 import { printMatcher } from '../../model/matcher.ts'
 import { clockText, count, dayText, length, type Unit, unitOf, unknown, write } from '../format.ts'
 import type { PageContext } from '../pages.ts'
-import { type Html, panel, plot, spark, state, time } from '../parts.ts'
+import { type Html, type PlotDot, panel, plot, spark, state, time } from '../parts.ts'
 import { alertUnit, limitOf } from '../picture.ts'
 import type { Answered, AnswerLine, Question } from '../question.ts'
 import { namedUnit } from '../units.ts'
@@ -28,7 +28,7 @@ const metricsOf = (a: Answered): string[] => [
 ]
 
 /** The unit the answer is in: by the metric's own word or its name; a quotient of two metrics has none but a ratio's. */
-const writerOf = ({ doors }: PageContext, a: Answered): Writer => {
+export const writerOf = ({ doors }: PageContext, a: Answered): Writer => {
   const expr = a.checked.text
   const perSecond = /\b(i?rate|deriv)\(/.test(expr)
   const quotient = /\)\s*\/|\}\s*\/|\w\s*\/\s*[a-z(]/i.test(expr)
@@ -79,7 +79,7 @@ const sentence = (a: Answered, w: Writer): string => {
   return `${first.label} is highest with ${last === null ? unknown : w.write(last)}, ${span} in this range.`
 }
 
-export const plotPanel = (context: PageContext, q: Question, a: Answered): Html => {
+export const plotPanel = (context: PageContext, q: Question, a: Answered, dots: readonly PlotDot[]): Html => {
   const w = writerOf(context, a)
   const rule = ruleOf(context, a)
   const limit = rule ? limitOf(rule.query) : null
@@ -99,6 +99,7 @@ export const plotPanel = (context: PageContext, q: Question, a: Answered): Html 
         height: 320,
         from: a.fromAt,
         to: a.toAt,
+        dots,
         ...(limit && rule
           ? { threshold: { value: limit.value, label: `${rule.name} ${limit.text}`, below: !limit.above } }
           : {}),

@@ -2,11 +2,13 @@
 import { html, raw } from 'hono/html'
 import { asAppError } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
+import type { Exemplar } from '../../model/exemplar.ts'
 import { count } from '../format.ts'
 import type { Page, PageContext } from '../pages.ts'
-import { broken, empty, type Html, head, panel, state } from '../parts.ts'
+import { broken, empty, type Html, head, link, panel, state } from '../parts.ts'
 import { type Answered, answer, type Question, readQuestion } from '../question.ts'
-import { explainPanel, notesPanel, plotPanel, tablePanel } from './explore-answer.ts'
+import { explainPanel, notesPanel, plotPanel, tablePanel, writerOf } from './explore-answer.ts'
+import { dotsOf, exemplarsOf, exemplarsPanel } from './explore-exemplars.ts'
 
 const ranges = [
   ['15m', '15 min'],
@@ -133,23 +135,24 @@ const failed = (context: PageContext, q: Question, thrown: unknown): Html => {
 const says = (a: Answered): Html | string =>
   html`${state(a.lines.length > 0 ? 'ok' : 'stale', '')} ${count(a.lines.length)} series · ${count(a.points)} points · ${a.tookMs < 10 ? a.tookMs.toFixed(1) : Math.round(a.tookMs)}\u202fms`
 
-const result = (context: PageContext, q: Question, a: Answered): Html => {
+const result = (context: PageContext, q: Question, a: Answered, exemplars: readonly Exemplar[]): Html => {
   if (a.text !== null) return panel('plot', 'Answer', html`<p><code>${a.text}</code></p>`)
   const left =
     a.lines.length === 0
       ? html`${nothing(context, a)}${notesPanel(context, a)}`
-      : html`${plotPanel(context, q, a)}${tablePanel(context, q, a)}${notesPanel(context, a)}`
-  return html`<div class="grid"><div class="col">${left}</div><div class="col">${explainPanel(context, q, a)}</div></div>`
+      : html`${plotPanel(context, q, a, dotsOf(exemplars))}${tablePanel(context, q, a)}${notesPanel(context, a)}`
+  return html`<div class="grid"><div class="col">${left}</div><div class="col">${exemplarsPanel(exemplars, a, writerOf(context, a).write)}${explainPanel(context, q, a)}</div></div>`
 }
 
 const body = async (context: PageContext): Promise<Html> => {
-  const title = head('Explore')
+  const title = head('Explore', '', link('/traces', 'Traces'))
   let q = asked
   try {
     q = readQuestion(context.query)
     if (q.expr === '') return html`${title}${form(q, '')}${welcome()}`
     const a = await answer(q, context.doors.querier, context.doors.clock)
-    return html`${title}${form(q, says(a))}${result(context, q, a)}`
+    const exemplars = a.lines.length > 0 ? await exemplarsOf(context, a) : []
+    return html`${title}${form(q, says(a))}${result(context, q, a, exemplars)}`
   } catch (thrown) {
     return html`${title}${failed(context, { ...q, expr: (context.query.get('expr') ?? '').trim() }, thrown)}`
   }

@@ -7,9 +7,8 @@ import { guarded } from '../guarded.ts'
 import type { PageContext } from '../pages.ts'
 import { empty, type Html, panel, type State, spark, state, time } from '../parts.ts'
 
-const by = 'by (gen_ai_agent_name, gen_ai_agent_version)'
 const asked = {
-  rate: `sum ${by} (rate(gen_ai_invoke_agent_duration_seconds_count[5m])) or agent_version:gen_ai_client_operations:rate5m`,
+  rate: 'agent_version:gen_ai_invoke_agents:rate5m or agent_version:gen_ai_client_operations:rate5m',
   errors:
     'agent_version:gen_ai_invoke_agent_errors:ratio_rate5m or agent_version:gen_ai_client_operation_errors:ratio_rate5m',
   p95: 'agent_version:gen_ai_invoke_agent_duration_seconds:p95_5m or agent_version:gen_ai_client_operation_duration_seconds:p95_5m',
@@ -111,7 +110,7 @@ const row = (a: Agent, line: readonly (number | null)[]): Html => {
     null,
   )
   const tone = worst(a)
-  return html`<tr class="${tone}"><th scope="row"><a href="/explore?expr=${encodeURIComponent(`agent_version:gen_ai_client_operation_errors:ratio_rate5m{gen_ai_agent_name=${JSON.stringify(a.name)}}`)}">${a.name}</a><span class="note">${a.owner}</span></th>
+  return html`<tr class="${tone}"><th scope="row"><a href="/explore?expr=${encodeURIComponent(`agent_version:gen_ai_client_operation_errors:ratio_rate5m{gen_ai_agent_name=${JSON.stringify(a.name)}}`)}">${a.name}</a><span class="note">${a.owner ? html`${a.owner} · ` : ''}<a href="/traces?agent=${encodeURIComponent(a.name)}">traces</a></span></th>
 <td class="vers"><div>${versions.map((v) => cell(v, total > 0 && v.rate !== null ? v.rate / total : null))}</div></td>
 <td class="r num" data-l="runs/min">${known ? count(total * 60) : unknown}</td>
 <td class="r num goal" data-l="success">${errors === null ? unknown : html`<b>${percent(1 - errors)}</b>`}</td>

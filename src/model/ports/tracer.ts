@@ -18,10 +18,13 @@ export interface Tracer {
   ): Promise<T>
   /** Where we are now. */
   here(): TracePlace
+  /** The place that a caller names by W3C's `traceparent`; null where it names none. */
+  continued(traceparent: string | undefined): TracePlace
 }
 
 /** Traces nothing. */
 export const noTracer: Tracer = {
   span: (_name, _attributes, run) => run(() => {}),
   here: () => null,
+  continued: () => null,
 }

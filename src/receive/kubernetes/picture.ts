@@ -57,7 +57,7 @@ export class Picture {
       ...(random ? { random } : {}),
       replace: (items) => this.#replace(items),
       changed: (type, object) => (type === 'DELETED' ? this.#gone(keyOf(object)) : this.#came(object)),
-      trouble: (why, failures) => this.trouble(why, failures),
+      trouble: (why) => this.trouble(why),
     })
     return this.#watch.run(signal)
   }
@@ -85,7 +85,7 @@ export class Picture {
   }
 
   /** Said when it begins and when it ends. */
-  trouble(why: string, failures: number): void {
+  trouble(why: string): void {
     const { log, path } = this.#deps
     if (why === '') {
       if (this.#why !== '') log.info({ path }, 'cluster is watched again')
@@ -93,7 +93,7 @@ export class Picture {
       return
     }
     this.#deps.failures.add(1, { path })
-    if (this.#why !== why && failures >= 1) log.warn({ path, why }, 'cluster could not be watched')
+    if (this.#why !== why) log.warn({ path, why }, 'cluster could not be watched')
     this.#why = why
   }
 

@@ -181,7 +181,7 @@ class Receiver implements KubernetesReceiver {
     if (this.#pictures.length === 0) return
     const { table, limits, sink, clock, config, metrics } = this.#deps
     const builder = new BatchBuilder(table, limits, at)
-    const before = metrics.gauge(
+    const freshness = metrics.gauge(
       'airboss_kubernetes_fresh',
       'Whether the Kubernetes API was heard of lately.',
       ['path'],
@@ -190,7 +190,7 @@ class Receiver implements KubernetesReceiver {
     for (const picture of this.#pictures) {
       picture.write(builder, at)
       const fresh = picture.fresh(at)
-      before.set(fresh ? 1 : 0, { path: picture.path })
+      freshness.set(fresh ? 1 : 0, { path: picture.path })
       up &&= fresh
     }
     if (this.#podsFresh(at)) this.#agents?.write(builder, at)

@@ -215,6 +215,14 @@ describe('spans', () => {
     expect(tally.changed.get('nested_too_deep')).toBe(1)
   })
 
+  it('that would make far more rows than was sent are refused whole', () => {
+    const resource = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, 'x'.repeat(50_000)]))
+    const items = Array.from({ length: 100 }, (_, i) => spanMessage({ spanId: idOf(8, i + 1), start: at }))
+    expect(() => decodeSpans(requestOf(resource, items), memory(), times, () => false)).toThrow(
+      /over 268435456 bytes; send smaller batches/,
+    )
+  })
+
   it('leave out links with ids of a wrong length', () => {
     const link = (id: Buffer) => bytesField(13, concat(bytesField(1, id), bytesField(2, idOf(8, 5))))
     const { rows, tally } = spansOf([{ more: concat(link(idOf(16, 5)), link(idOf(8, 5))) }])

@@ -8,6 +8,7 @@ import { isMessage } from './content.ts'
 import {
   eachField,
   keepsContent,
+  mostRowBytes,
   type ResourcePart,
   readResource,
   readScope,
@@ -76,7 +77,7 @@ class LogDecoder {
     this.#memory = memory
     this.#times = times
     this.#now = now
-    this.row = new RowBuilder(body.length * 2, body.length >> 8)
+    this.row = new RowBuilder(body.length * 2, body.length >> 8, mostRowBytes)
     this.item = new ItemWriter(this.#r, this.row, memory.keys, memory.rules, new Tally())
   }
 

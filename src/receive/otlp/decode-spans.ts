@@ -8,6 +8,7 @@ import { kinds, kindWords, millisOf, secondsOf, statuses, statusWords } from '..
 import {
   eachField,
   keepsContent,
+  mostRowBytes,
   type ResourcePart,
   readResource,
   readScope,
@@ -81,7 +82,7 @@ class SpanDecoder {
     this.#memory = memory
     this.#times = times
     this.#accepted = accepted
-    this.row = new RowBuilder(body.length * 2, body.length >> 8)
+    this.row = new RowBuilder(body.length * 2, body.length >> 8, mostRowBytes)
     this.item = new ItemWriter(this.#r, this.row, memory.keys, memory.rules, new Tally())
     this.#parts = new SpanParts(this.item)
   }

@@ -7,6 +7,9 @@ import { resourceOf } from '../../model/span-rows.ts'
 import { ByteCache } from '../byte-cache.ts'
 import { type ItemRules, ItemWriter, KeyTable } from './item-writer.ts'
 
+/** Bytes of rows that one request may make. A resource stands in each of its rows, so they may be many times what was sent. */
+export const mostRowBytes = 256 << 20
+
 /** Whose content is kept. */
 export type Keeps = boolean | ReadonlySet<string>
 

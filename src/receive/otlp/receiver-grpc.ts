@@ -16,6 +16,7 @@ import type { Logger } from '../../lib/log.ts'
 import { duration } from '../../lib/time.ts'
 import type { Actor } from '../../model/actor.ts'
 import type { Service } from '../../model/ports/service.ts'
+import { noTracer, type Tracer } from '../../model/ports/tracer.ts'
 import type { Signal } from './exported.ts'
 import type { OtlpIngest } from './ingest.ts'
 import type { SignalIngest } from './signal-ingest.ts'
@@ -30,6 +31,8 @@ interface OtlpGrpcDeps {
   /** Who calls, by the request's headers (lower case); null when nobody who may write: answered UNAUTHENTICATED. */
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
   readonly clock: Clock
+  /** Makes a trace of each call but those that bring traces: spans about spans would never end. */
+  readonly tracer?: Tracer
   readonly log: Logger
   /** Longest request, in bytes, as sent and unpacked; 64 MiB by default. */
   readonly maxBytes?: number
@@ -56,7 +59,7 @@ const services: readonly (readonly [Signal, path: string])[] = [
 
 /** Listens from `start` on; `drain` lets calls under way end, at most three seconds. */
 export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): string } => {
-  const { ingest, items, listen, authenticate, clock, log, maxBytes = 64 << 20 } = deps
+  const { ingest, items, listen, authenticate, clock, log, tracer = noTracer, maxBytes = 64 << 20 } = deps
   const inFlight = deps.inFlight ?? createInFlight(maxBytes * 4)
   const count = ingest.counted('otlp_grpc')
   let server: Server | null = null
@@ -80,7 +83,7 @@ export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): strin
   }
 
   const answer = (what: Signal, call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
-    void take(what, call).then(
+    void traced(tracer, what, call, () => take(what, call)).then(
       (bytes) => {
         count.answered(status.OK)
         done(null, bytes)
@@ -128,6 +131,19 @@ export const createOtlpGrpc = (deps: OtlpGrpcDeps): Service & { address(): strin
       await shutDown(ending, clock)
     },
   }
+}
+
+/** A span around a call but where it brings spans itself. */
+const traced = <T>(
+  tracer: Tracer,
+  what: Signal,
+  call: ServerUnaryCall<Buffer, Buffer>,
+  run: () => Promise<T>,
+): Promise<T> => {
+  if (what === 'traces') return run()
+  const [, service = '', method = ''] = call.getPath().split('/')
+  const about = { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': method }
+  return tracer.span(`${service}/${method}`, about, run, tracer.continued(headersOf(call)['traceparent']))
 }
 
 /** Lets calls under way end; after three seconds cuts them off. */

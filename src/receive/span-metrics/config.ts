@@ -42,8 +42,8 @@ export const spanMetricsSchema = z
       .strictObject({
         /** The same tool was called with the same arguments so many times. */
         repeated_calls: z.int().min(2).default(3),
-        /** Where arguments are not sent: the same sequence of tools came so many times in a row. */
-        repeated_sequence: z.int().min(2).default(5),
+        /** Where arguments are not sent or not kept: the same sequence of up to four tools came so many times in a row. */
+        repeated_sequence: z.int().min(2).default(10),
         /** Calls of models and tools. */
         steps: z.int().min(2).default(50),
       })

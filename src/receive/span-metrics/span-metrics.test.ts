@@ -281,7 +281,7 @@ describe('agents', () => {
   })
 
   test('going in circles: the same call again and again, the same sequence, too many steps', async () => {
-    kit = make({ loops: { steps: 12 } })
+    kit = make({ loops: { steps: 12, repeated_sequence: 5 } })
     const circle = (name: string, steps: (parent: string) => Span[]): void => {
       const top = agent(name, {}, { traceId: name.padEnd(32, '0') })
       send(...steps(top.spanId), top)

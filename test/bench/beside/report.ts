@@ -41,7 +41,7 @@ the machine over the last minute at the end ${loadavg()[0]!.toFixed(1)}. Where t
 ## How it is measured
 
 - \`npm run bench\` prints this page; \`npm run bench -- --write\` rewrites it; \`--quick\` takes a minute or so; \`--only ingest\`
-  (\`queries\`, \`rules\`, \`start\`) takes a part. It wants a \`prometheus\` on the path (\`apt-get install prometheus\`).
+  (\`otlp\`, \`queries\`, \`rules\`, \`start\`) takes a part. It wants a \`prometheus\` on the path (\`apt-get install prometheus\`).
 - Both get the same requests; the order alternates between rounds; figures are medians. Answers are compared before times are taken, and a run in
   which they differ fails. Sample times lie off the grid of steps, so that it does not matter that Prometheus 2 closes windows on both sides.
 - CPU is that of every process of a peer: for Airboss the main process and the embedded engine. For remote write it is counted until everything sent can be
@@ -49,6 +49,7 @@ the machine over the last minute at the end ${loadavg()[0]!.toFixed(1)}. Where t
   into blocks every two hours) does not fall into the run.
 - Remote write goes over five connections, each with series of its own, to series met before, with times within the last ten minutes.
 - Queries run over two hours of 10k series, a sample every 15 s, asked one after the other.
+- Traces and logs come over OTLP/HTTP (protobuf) in requests of 500 over four connections; the time ends when all of them are in the engine's tables.
 - Rules: half are thresholds on the last value, half sums of rates; each over 500 of the 10k series. The duration is what each says of its group.
 
 Airboss's configuration:
