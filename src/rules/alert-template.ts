@@ -8,7 +8,9 @@ import { prometheusFunctions, type TemplateContext, type TemplateSample } from '
 const options = {
   include: 'tmpl',
   variables: ['$labels', '$value', '$externalLabels', '$externalURL'],
-}
+  // As Prometheus has it: a label that an alert lacks is the empty text.
+  missingKey: 'zero',
+} as const
 
 /** Functions bound when rendering starts: a template is compiled once and rendered with another context each time. */
 interface Slot {
@@ -48,7 +50,8 @@ export interface AlertTexts {
 interface TemplateData {
   /** Labels of the result, with its name. */
   readonly labels: Labels
-  readonly value: number
+  /** A text for what is no number. */
+  readonly value: number | string
 }
 
 export interface AlertTemplates {
@@ -113,7 +116,7 @@ export const createAlertTemplates = (texts: AlertTexts, deps: AlertTemplateDeps)
   }
 }
 
-export const templateSample = (labels: Labels, value: number): TemplateSample => ({
+export const templateSample = (labels: Labels, value: number | string): TemplateSample => ({
   Labels: new Map(Object.entries(recordOf(labels))),
   Value: value,
 })

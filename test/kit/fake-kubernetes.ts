@@ -1,14 +1,15 @@
 // A Kubernetes API server on loopback, true to the wire: versions and conflicts, lists in pages, watches, patches, subresources, and faults on demand.
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { certify, makeAuthority } from './certificates.ts'
 import { patched } from './fake-kubernetes-patch.ts'
 import { apiVersionOf, type Resource, resources } from './fake-kubernetes-resources.ts'
 import { selectorOf } from './fake-kubernetes-selector.ts'
 import { type Json, StatusError } from './fake-kubernetes-status.ts'
 import { FakeStore, type Name, type WriteOptions } from './fake-kubernetes-store.ts'
-import { ca, clientCert, clientKey, serverCert, serverKey } from './fake-kubernetes-tls.ts'
 import { createWatches, type Watches } from './fake-kubernetes-watch.ts'
 
 export interface Asked {
@@ -223,12 +224,14 @@ const send = (
   response.writeHead(status, { 'content-type': 'application/json', ...headers })
   response.end(typeof body === 'string' ? body : JSON.stringify(body))
 }
+const authority = makeAuthority()
+const client = certify(authority, 'fake-kubernetes-client')
 
 class Fake implements FakeKubernetes {
   readonly asked: Asked[] = []
   readonly store: FakeStore
   readonly watches: Watches
-  readonly ca = ca
+  readonly ca = authority.cert
   forbid: FakeKubernetes['forbid'] = () => false
   fault: FakeKubernetes['fault'] = () => null
   readonly #options: FakeKubernetesOptions
@@ -250,7 +253,12 @@ class Fake implements FakeKubernetes {
     const handle = (request: IncomingMessage, response: ServerResponse): void => {
       this.#handle(request, response).catch(() => response.destroy())
     }
-    const tls = { cert: serverCert, key: serverKey, ca, requestCert: true, rejectUnauthorized: false }
+    const tls = {
+      ...certify(authority, 'localhost'),
+      ca: authority.cert,
+      requestCert: true,
+      rejectUnauthorized: false,
+    }
     const server = this.#options.https ? createSecureServer(tls, handle) : createServer(handle)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -309,14 +317,14 @@ class Fake implements FakeKubernetes {
     const base64 = (text: string): string => Buffer.from(text).toString('base64')
     // The official client refuses plain HTTP without that word.
     const trust = this.#options.https
-      ? { 'certificate-authority-data': base64(ca) }
+      ? { 'certificate-authority-data': base64(authority.cert) }
       : { 'insecure-skip-tls-verify': true }
     const cluster = { server: this.url, ...trust }
     const user =
       auth === 'none'
         ? {}
         : auth === 'certificate'
-          ? { 'client-certificate-data': base64(clientCert), 'client-key-data': base64(clientKey) }
+          ? { 'client-certificate-data': base64(client.cert), 'client-key-data': base64(client.key) }
           : auth
     return JSON.stringify({
       apiVersion: 'v1',
