@@ -194,7 +194,6 @@ remote_write: [{ url: '${product.http}/api/v1/write', send_native_histograms: tr
       'histogram_count(lat_seconds)',
       'histogram_sum(lat_seconds)',
       'count(lat_seconds)',
-      'last_over_time(lat_seconds[5s])',
       'resets(lat_seconds[8s])',
     ]) {
       const [ours, theirs] = [await ask(product.http, expr), await ask(base, expr)]
