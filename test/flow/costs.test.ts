@@ -421,7 +421,21 @@ describe('bills in FOCUS', () => {
 describe('machines', () => {
   it('what pods use and nodes have, by the default expressions over Kubernetes series', async () => {
     const now = Date.now() - 2000
-    const pod = { namespace: 'shop', pod: 'planner-1', node: 'n1' }
+    // One as Airboss watches it, one as kube-state-metrics and the kubelet tell it, one whose containers Airboss looks at itself.
+    const at = (name: string) => ({ namespace: 'shop', pod: name })
+    const watched = (agent: string) => ({
+      ...at(`${agent}-1`),
+      agent,
+      node: 'n1',
+      version: '1',
+      container: 'c',
+    })
+    const looked = {
+      k8s_namespace_name: 'shop',
+      k8s_pod_name: 'writer-1',
+      k8s_container_name: 'c',
+      cpu_mode: 'user',
+    }
     const series = (name: string, value: number, labels: Record<string, string>, step = 0) => ({
       labels: { __name__: name, ...labels },
       samples: [240_000, 180_000, 120_000, 60_000, 0].map((ago, i): [number, number] => [
@@ -430,19 +444,44 @@ describe('machines', () => {
       ]),
     })
     await product.remoteWrite([
-      series('kube_pod_labels', 1, { namespace: 'shop', pod: 'planner-1', label_agent: 'planner' }),
-      series('kube_pod_container_resource_requests', 0.5, { ...pod, container: 'c', resource: 'cpu' }),
-      series('kube_pod_container_resource_requests', 2 ** 30, { ...pod, container: 'c', resource: 'memory' }),
-      series('container_cpu_usage_seconds_total', 100, { ...pod, container: 'c' }, 90),
-      series('container_memory_working_set_bytes', 2 ** 29, { ...pod, container: 'c' }),
+      series('airboss_agent_pod_info', 1, watched('planner')),
+      series('airboss_agent_pod_info', 1, watched('writer')),
+      series('kube_pod_info', 1, { ...at('critic-1'), node: 'n2' }),
+      series('kube_pod_labels', 1, { ...at('critic-1'), label_agent: 'critic' }),
+      series('kube_pod_container_resource_requests', 0.5, {
+        ...at('planner-1'),
+        node: 'n1',
+        container: 'c',
+        resource: 'cpu',
+      }),
+      series('kube_pod_container_resource_requests', 2, {
+        ...at('critic-1'),
+        node: 'n2',
+        container: 'c',
+        resource: 'cpu',
+      }),
+      series('kube_pod_container_resource_requests', 2 ** 30, {
+        ...at('planner-1'),
+        container: 'c',
+        resource: 'memory',
+      }),
+      series('container_cpu_usage_seconds_total', 100, { ...at('planner-1'), container: 'c' }, 90),
+      series('container_cpu_usage_seconds_total', 100, { ...at('critic-1'), container: 'c' }, 6),
+      series('container_cpu_time_seconds_total', 100, looked, 30),
+      series('container_memory_working_set_bytes', 2 ** 29, { ...at('planner-1'), container: 'c' }),
       series('kube_node_status_capacity', 4, { node: 'n1', resource: 'cpu' }),
       series('kube_node_status_capacity', 2 ** 34, { node: 'n1', resource: 'memory' }),
     ])
     const one = async (expr: string) => (await product.query(expr)).map((r) => [r.metric, Number(r.value[1])])
-    // Ninety seconds of processor time a minute are more than the half core that was asked for.
-    expect(await one(defaultExpressions.cpu.used)).toEqual([
-      [{ agent: 'planner', node: 'n1' }, expect.closeTo(1.5, 6)],
-    ])
+    // Ninety seconds of processor time a minute are more than the half core that was asked for; the critic asked for more than it used.
+    const cpu = new Map(
+      (await one(defaultExpressions.cpu.used)).map(([labels, value]) => [JSON.stringify(labels), value]),
+    )
+    expect(Object.fromEntries(cpu)).toEqual({
+      '{"agent":"planner","node":"n1"}': expect.closeTo(1.5, 6),
+      '{"agent":"writer","node":"n1"}': expect.closeTo(0.5, 6),
+      '{"agent":"critic","node":"n2"}': 2,
+    })
     expect(await one(defaultExpressions.memory.used)).toEqual([[{ agent: 'planner', node: 'n1' }, 1]])
     expect(await one(defaultExpressions.cpu.has)).toEqual([[{ node: 'n1' }, 4]])
     expect(await one(defaultExpressions.memory.has)).toEqual([[{ node: 'n1' }, 16]])
