@@ -1,9 +1,15 @@
 // All dashboards that come with Airboss, as Grafana's models.
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import { agents } from './agents.ts'
 import { airboss } from './airboss.ts'
-import { modelOf } from './dashboard.ts'
+import { alerting } from './alerting.ts'
+import { collectors } from './collectors.ts'
+import { containers } from './containers.ts'
+import { cost } from './cost.ts'
+import { type ModelOptions, modelOf } from './dashboard.ts'
 import { fleet } from './fleet.ts'
 import { host } from './host.ts'
+import { slo } from './slo.ts'
 
 /** Title of the folder they lie in. */
 export const folder = 'Airboss'
@@ -16,10 +22,10 @@ export interface Provisioned {
 }
 
 /** Made anew at each call; the same each time. */
-export const dashboards = (): Provisioned[] =>
-  [host, fleet, airboss].map((board) => ({
+export const dashboards = (options: ModelOptions = { console: 'http://127.0.0.1:9900' }): Provisioned[] =>
+  [host, fleet, agents, cost, alerting, slo, collectors, containers, airboss].map((board) => ({
     uid: board.uid,
     folder,
     title: board.title,
-    model: modelOf(board),
+    model: modelOf(board, options),
   }))

@@ -12,6 +12,7 @@ import type { Integration, ReceiverConfig } from '../model/ports/channel.ts'
 import type { Ledger } from '../model/ports/ledger.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { Service } from '../model/ports/service.ts'
+import { createAlertGauges } from './alert-gauges.ts'
 import type { AlertsConfig } from './config.ts'
 import { Dispatcher, type Group } from './dispatcher.ts'
 import { createInhibitor, type Inhibitor } from './inhibit.ts'
@@ -61,6 +62,7 @@ interface Running {
 }
 
 const drainTime = duration(5 * second)
+const countEvery = duration(10 * second)
 
 const cleaned = (labels: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''))
@@ -74,6 +76,7 @@ class AlertRoom implements Alerts {
   readonly #stop = new AbortController()
   readonly #received
   readonly #limited
+  readonly #gauges
   #startedAt: Instant
   #running: Running
   #started = false
@@ -83,6 +86,7 @@ class AlertRoom implements Alerts {
     this.#limits = deps.limits ?? { alerts: 50_000, groups: 10_000 }
     this.#received = metrics.counter('airboss_alerts_received_total', 'Alerts taken in', ['status'])
     this.#limited = metrics.counter('airboss_alerts_limited_total', 'Alerts refused at a limit', ['limit'])
+    this.#gauges = createAlertGauges(metrics)
     const failures = metrics.counter('airboss_alert_state_failures_total', 'Alert state rows not written')
     this.#state = new AlertState(deps.rows, deps.log, failures)
     this.#silences = createSilences(deps.ledger)
@@ -156,6 +160,7 @@ class AlertRoom implements Alerts {
     this.#started = true
     const failed = (error: unknown): void => log.error({ error: messageOf(error) }, 'alert upkeep failed')
     every(clock, minute, (at) => this.#upkeep(at), { signal: this.#stop.signal, failed })
+    every(clock, countEvery, () => this.#count(), { signal: this.#stop.signal, failed })
     log.info(
       { alerts: this.#state.alerts.size, groups: this.#running.dispatcher.groups.size },
       'alerts started',
@@ -173,10 +178,16 @@ class AlertRoom implements Alerts {
     const inGroups = new Set(groups.flatMap((g) => [...g.alerts.keys()]))
     const over = [...this.#state.alerts].filter(([f, a]) => isResolved(a, now) && !inGroups.has(f))
     this.#left(over.map(([f]) => f))
-    const { metrics } = this.#deps
-    metrics.gauge('airboss_alerts', 'Alerts held').set(this.#state.alerts.size)
-    metrics.gauge('airboss_alert_groups', 'Alert groups').set(groups.length)
     await this.#silences.sweep(now)
+  }
+
+  #count(): void {
+    this.#gauges({
+      held: this.#state.alerts.size,
+      groups: this.#running.dispatcher.groups.size,
+      shown: this.alerts({}),
+      silences: this.silences([]),
+    })
   }
 
   async push(alerts: readonly Alert[], signal: AbortSignal): Promise<void> {

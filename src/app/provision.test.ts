@@ -13,6 +13,7 @@ import { pushToGrafana, type Sources, sourcesOf, writeProvisioning } from './pro
 
 const sources: Sources = {
   prometheus: 'http://airboss:9900',
+  console: 'https://airboss.example.com',
   clickhouse: { host: 'airboss', port: 8123, secure: false, username: 'default' },
   database: 'airboss',
 }
@@ -23,6 +24,7 @@ describe('where things are', () => {
     const config = configOf({ listen: { http: '0.0.0.0:9900', clickhouse: ':8124' } })
     expect(sourcesOf(config, undefined)).toEqual({
       prometheus: 'http://127.0.0.1:9900',
+      console: 'http://127.0.0.1:9900',
       clickhouse: { host: '127.0.0.1', port: 8124, secure: false, username: 'default' },
       database: 'airboss',
     })
@@ -33,6 +35,7 @@ describe('where things are', () => {
     })
     expect(sourcesOf(config, 'http://airboss:9900')).toEqual({
       prometheus: 'http://airboss:9900',
+      console: 'http://airboss:9900',
       clickhouse: { host: 'clickhouse.example.com', port: 8443, secure: true, username: 'grafana' },
       database: 'ops',
     })
@@ -58,11 +61,19 @@ describe('as files', () => {
   test('dashboards, providers and data sources in Grafana’s form', () => {
     const { out, said, read } = written()
     expect(readdirSync(join(out, 'dashboards')).sort()).toEqual([
+      'airboss-agents.json',
+      'airboss-alerting.json',
+      'airboss-collectors.json',
+      'airboss-containers.json',
+      'airboss-cost.json',
       'airboss-fleet.json',
       'airboss-host.json',
       'airboss-self.json',
+      'airboss-slo.json',
     ])
-    expect(said).toHaveLength(5)
+    expect(said).toHaveLength(11)
+    // Links lead where people reach the console, not where Grafana reaches the API.
+    expect(read('dashboards/airboss-agents.json')).toContain('https://airboss.example.com')
     expect(parse(read('provisioning/dashboards/airboss.yaml'))).toMatchObject({
       apiVersion: 1,
       providers: [{ name: 'airboss', type: 'file', folder: 'Airboss', options: { path: '/var/dashboards' } }],
@@ -130,7 +141,7 @@ describe('the command', () => {
   test('takes Grafana’s token from the variable that is named', async () => {
     const grafana = await startFakeGrafana({ token: process.env['PATH']! })
     onTestFinished(grafana.close)
-    expect(await airboss('--grafana', grafana.url, '--token-env', 'PATH')).toHaveLength(6)
+    expect(await airboss('--grafana', grafana.url, '--token-env', 'PATH')).toHaveLength(12)
   })
   test.each([
     [[], /needs either --out DIR or --grafana URL/],
@@ -171,10 +182,16 @@ describe('pushed to Grafana', () => {
       'data source Airboss ClickHouse created',
       'dashboard Airboss / Hosts saved as version 1: /d/airboss-host/airboss-hosts',
       'dashboard Airboss / Fleet saved as version 1: /d/airboss-fleet/airboss-fleet',
+      'dashboard Airboss / Agents and GenAI saved as version 1: /d/airboss-agents/airboss-agents-and-genai',
+      'dashboard Airboss / Cost saved as version 1: /d/airboss-cost/airboss-cost',
+      'dashboard Airboss / Alerting and on-call saved as version 1: /d/airboss-alerting/airboss-alerting-and-on-call',
+      'dashboard Airboss / Service levels saved as version 1: /d/airboss-slo/airboss-service-levels',
+      'dashboard Airboss / Collection saved as version 1: /d/airboss-collectors/airboss-collection',
+      'dashboard Airboss / Containers and pods saved as version 1: /d/airboss-containers/airboss-containers-and-pods',
       'dashboard Airboss / Itself saved as version 1: /d/airboss-self/airboss-itself',
     ])
     expect([...grafana.dashboards.values()].map((d) => [d.folderUid, d.model.id])).toEqual(
-      Array(3).fill(['airboss', null]),
+      Array(9).fill(['airboss', null]),
     )
     expect(grafana.sources.get('airboss')).toMatchObject({ url: 'http://airboss:9900', isDefault: true })
   })
@@ -185,7 +202,7 @@ describe('pushed to Grafana', () => {
     known.jsonData.httpHeaderName1 = 'Authorization'
     const said = await push({ sources: { ...sources, prometheus: 'http://other:9900' } })
     expect(said.slice(0, 2)).toEqual(['folder Airboss is there', 'data source Airboss updated'])
-    expect([grafana.folders.size, grafana.sources.size, grafana.dashboards.size]).toEqual([1, 2, 3])
+    expect([grafana.folders.size, grafana.sources.size, grafana.dashboards.size]).toEqual([1, 2, 9])
     expect(grafana.sources.get('airboss')).toMatchObject({
       url: 'http://other:9900',
       isDefault: false,
@@ -204,8 +221,8 @@ describe('pushed to Grafana', () => {
       reply: { status: 412, body: { status: 'version-mismatch', message: 'changed' } },
     })
     await push()
-    expect(grafana.dashboards.size).toBe(3)
-    expect(grafana.asked.filter((a) => a.endsWith(path))).toHaveLength(4)
+    expect(grafana.dashboards.size).toBe(9)
+    expect(grafana.asked.filter((a) => a.endsWith(path))).toHaveLength(10)
   })
   test.each([
     [412, { status: 'name-exists', message: 'a dashboard with the same name exists' }, /rename or delete it/],

@@ -21,6 +21,8 @@ export interface Sources {
     readonly username: string
   } | null
   readonly database: string
+  /** Where people open the console; dashboards link to its pages. */
+  readonly console: string
 }
 
 type Say = (line: string) => void
@@ -39,6 +41,8 @@ export const sourcesOf = ({ listen, storage }: Config, server: string | undefine
   const secure = url.protocol === 'https:'
   return {
     prometheus,
+    // Grafana may know Airboss under a name that no browser knows.
+    console: listen.external_url ?? prometheus,
     database: storage.clickhouse?.database ?? 'airboss',
     clickhouse: {
       host: url.hostname,
@@ -146,7 +150,7 @@ const sourceFile = (source: DataSource, tokenEnv: string): unknown => {
  */
 export const writeProvisioning = ({ out, path, sources, tokenEnv, say }: WriteOptions): void => {
   const write = writer(out, say)
-  const all = dashboards()
+  const all = dashboards(sources)
   for (const { uid, model } of all)
     write(['dashboards', `${uid}.json`], `${JSON.stringify(model, null, 2)}\n`)
   const provider = {
@@ -324,5 +328,5 @@ export const pushToGrafana = async (deps: PushDeps): Promise<void> => {
   const client = new GrafanaClient(deps)
   await putFolder(client, folder, say)
   for (const source of dataSources(sources)) await putSource(client, source, say)
-  for (const board of dashboards()) await putDashboard(client, board, say)
+  for (const board of dashboards(sources)) await putDashboard(client, board, say)
 }

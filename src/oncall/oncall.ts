@@ -21,6 +21,7 @@ import {
   type PageRecord,
   step,
 } from './escalation.ts'
+import { createOncallMetrics } from './oncall-metrics.ts'
 
 export interface OncallDeps {
   readonly config: OncallConfig
@@ -61,7 +62,7 @@ class OncallRoom implements Oncall {
   readonly #turns = new Map<string, Promise<unknown>>()
   readonly #calledOff = new Map<string, AbortController>()
   readonly #stop = new AbortController()
-  readonly #paged: Counter
+  readonly #figures
   readonly #failures: Counter
   #config: OncallConfig
   #pagersFor: OncallDeps['pagersFor']
@@ -70,7 +71,7 @@ class OncallRoom implements Oncall {
     this.#deps = deps
     this.#config = deps.config
     this.#pagersFor = deps.pagersFor
-    this.#paged = deps.metrics.counter('airboss_oncall_pages_total', 'Pages to users', ['policy', 'outcome'])
+    this.#figures = createOncallMetrics(deps.metrics)
     this.#failures = deps.metrics.counter(
       'airboss_oncall_state_failures_total',
       'Escalation rows not written',
@@ -86,6 +87,7 @@ class OncallRoom implements Oncall {
       for (const page of state.pages) if (page.state === 'asked') this.#send(state, page)
       this.#arm(state)
     }
+    this.#figures.underWay(this.#states.values())
     this.#deps.log.info({ open: this.open().length }, 'on-call started')
   }
 
@@ -157,7 +159,9 @@ class OncallRoom implements Oncall {
       this.#failures.add()
       this.#deps.log.error({ error: messageOf(error), escalation: state.id }, 'escalation not recorded')
     }
+    this.#figures.stepped(this.#states.get(state.id) ?? null, next.state, next.effects)
     this.#states.set(state.id, next.state)
+    this.#figures.underWay(this.#states.values())
     for (const page of next.state.pages) if (page.state === 'failed') this.#calledOff.get(page.id)?.abort()
     for (const page of next.effects) this.#send(next.state, page)
     this.#arm(next.state)
@@ -217,7 +221,7 @@ class OncallRoom implements Oncall {
     // One device that rang is enough.
     const failure =
       failures.length === outcomes.length ? failures.join('; ') || 'the user has no device' : null
-    this.#paged.add(1, { policy: state.policy, outcome: failure === null ? 'sent' : 'failed' })
+    this.#figures.paged(state.policy, failure === null ? 'sent' : 'failed')
     if (failure !== null)
       log.error({ user: record.user, escalation: state.id, why: failure }, 'page not delivered')
     await this.#event(state.id, { kind: 'delivered', page: record.id, failure }, false)

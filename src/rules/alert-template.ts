@@ -8,7 +8,9 @@ import { prometheusFunctions, type TemplateContext, type TemplateSample } from '
 const options = {
   include: 'tmpl',
   variables: ['$labels', '$value', '$externalLabels', '$externalURL'],
-}
+  // As Prometheus has it: a label that an alert lacks is the empty text.
+  missingKey: 'zero',
+} as const
 
 /** Functions bound when rendering starts: a template is compiled once and rendered with another context each time. */
 interface Slot {

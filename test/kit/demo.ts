@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startDemo } from './fleet/demo.ts'
+import { summarise } from './fleet/summary.ts'
 
 const usage = `npm run demo -- [flags]
 
@@ -63,7 +64,12 @@ startedAt = Date.now()
 say(
   `console ${demo.product.http} · OTLP ${demo.product.otlpHttp}, ${demo.product.otlpGrpc} · log ${demo.dir}/airboss.log`,
 )
-say('pilot 2.0.0 and its canary 2.1.0, scout 1.4.0 and clerk 0.9.0 work; Ctrl-C ends it')
+say('pilot 2.0.0 and its canary 2.1.0, scout 1.4.0, clerk 0.9.0 and ranger 0.3.0 work; Ctrl-C ends it')
+const tell = async (): Promise<void> => {
+  for (const line of await summarise(demo.product, demo.calls)) say(line)
+}
+// Once when the story has been told, and again at the end.
+const told = setTimeout(() => void tell(), 120_000)
 let code = 0
 let ending = false
 await Promise.race([
@@ -76,6 +82,8 @@ await Promise.race([
   ...(values.seconds ? [new Promise((resolve) => setTimeout(resolve, Number(values.seconds) * 1000))] : []),
 ])
 ending = true
+clearTimeout(told)
+if (code === 0) await tell()
 say('everything ends')
 await demo.stop()
 process.exit(code)

@@ -1,22 +1,19 @@
 // One process of the demo fleet: takes tasks from its queue, works on them with tools and a model's stand-in, and reports all of it.
 import { randomUUID } from 'node:crypto'
-import { createTelemetry, type Exporter, type Identity, type Part } from './telemetry.ts'
-import { cutShort, type Document, readDocuments, score, summarize, type Tool, tools } from './work.ts'
+import { createMind, findNeeds, type ModelPlan, sumUp } from './errands.ts'
+import { createTelemetry, type TelemetryOptions } from './telemetry.ts'
+import type { Who } from './vocabulary.ts'
+import { readDocuments, readInstructions, readPackages } from './work.ts'
 
-export interface AgentOptions extends Identity {
-  readonly exporter: Exporter
-  /** Kinds of tokens that it counts by themselves, as shares of input or output; null = the older histogram. */
-  readonly counters: Readonly<Partial<Record<Part, number>>> | null
+export interface AgentOptions extends Omit<TelemetryOptions, 'model' | 'provider'>, ModelPlan {
   readonly http: string
-  readonly otlpHttp: string
-  readonly otlpGrpc: string
-  readonly exportEvery: number
   readonly root: string
+  readonly errand: 'summary' | 'needs'
+  /** Judges every third summary, as an agent of its own. */
+  readonly critic?: Who & ModelPlan
   /** Tasks that arrive a second. */
   readonly tasks: number
   readonly workers: number
-  /** How long a model takes to answer, beside the work itself; milliseconds. */
-  readonly think: number
   /** What each task is told as to the business. */
   readonly event: string
 }
@@ -30,8 +27,15 @@ export type Order =
 
 const options = JSON.parse(process.argv[2] ?? '{}') as AgentOptions
 const documents = readDocuments(options.root)
+const packages = readPackages(options.root)
+const names = [...packages].filter(([, needs]) => needs.length > 0).map(([name]) => name)
+const instructions = readInstructions(options.root)
 const telemetry = createTelemetry(options)
-const queue: Document[] = []
+const mind = createMind(options, instructions)
+const critic = options.critic
+  ? { who: options.critic, mind: createMind(options.critic, 'Say what is missing.') }
+  : null
+const queue: number[] = []
 const events: object[] = []
 let tasks = options.tasks
 let workers = options.workers
@@ -41,68 +45,33 @@ let ending = false
 let next = 0
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-const nameOf = (error: unknown): string => (error instanceof Error ? error.name : 'Error')
 
-const timed = async <T>(
-  run: () => T | Promise<T>,
-): Promise<{ value?: T; seconds: number; error: string }> => {
-  const from = performance.now()
-  const since = (): number => (performance.now() - from) / 1000
+const work = async (task: number): Promise<void> => {
+  // Five tasks are one conversation.
+  const conversation = `${options.instance}-${Math.floor(task / 5)}`
+  let worth = 0
+  let outcome = 'done'
   try {
-    const value = await run()
-    return { value, seconds: since(), error: '' }
-  } catch (error) {
-    return { seconds: since(), error: nameOf(error) }
+    worth = await telemetry.run(options, conversation, (run) =>
+      options.errand === 'needs'
+        ? findNeeds(run, packages, names[task % names.length]!, { mind, forgets: broken })
+        : sumUp(run, documents[task % documents.length]!, {
+            mind,
+            broken,
+            critic: task % 3 === 0 ? critic : null,
+          }),
+    )
+  } catch {
+    // Its span has the reason.
+    outcome = 'failed'
   }
-}
-
-const think = async (text: string): Promise<string> => {
-  const called = await timed(async () => {
-    const said = summarize(text)
-    // Models differ from call to call; by the document, so that runs of the demo resemble each other.
-    await sleep(options.think * (0.7 + (text.length % 61) / 100))
-    return said
-  })
-  telemetry.call(called)
-  const { answer = '', input = 0, output = 0 } = called.value ?? {}
-  telemetry.tokens(input, output)
-  return answer
-}
-
-const use = async (tool: Tool, text: string): Promise<string> => {
-  const done = await timed(() => tools[tool](text))
-  telemetry.tool(tool, done)
-  return done.error
-}
-
-/** Tries a tool up to three times with a pause, as agents do; gives the last error. */
-const insist = async (tool: Tool, text: string): Promise<string> => {
-  let error = ''
-  for (let attempt = 1; attempt <= 3; attempt++) {
-    error = await use(tool, text)
-    if (error === '') return ''
-    await sleep(60 * attempt)
-  }
-  return error
-}
-
-const work = async (document: Document): Promise<void> => {
-  const text = broken ? cutShort(document.text) : document.text
-  const from = performance.now()
-  let error = await insist('parse', text)
-  for (const tool of ['sort', 'compress', 'hash'] as const) error ||= await use(tool, text)
-  const answer = await think(text)
-  const quality = score(document.text, answer)
-  telemetry.score('coverage', quality)
-  const seconds = (performance.now() - from) / 1000
-  telemetry.run({ seconds, error })
   events.push({
     id: randomUUID(),
     name: options.event,
-    value: Math.round(quality * 100) / 100,
+    value: Math.round(worth * 100) / 100,
     agent: options.agent,
     version: options.version,
-    outcome: error === '' ? 'done' : 'failed',
+    outcome,
   })
 }
 
@@ -140,7 +109,7 @@ telemetry.observe('agent.workers', '{worker}', () => workers)
 let owed = 0
 const beat = setInterval(() => {
   owed += tasks / 10
-  for (; owed >= 1; owed--) queue.push(documents[next++ % documents.length]!)
+  for (; owed >= 1; owed--) queue.push(next++)
   pump()
 }, 100)
 const posting = setInterval(() => void post(), 1000)

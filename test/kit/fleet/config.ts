@@ -1,4 +1,4 @@
-// The demo's configuration: short windows, one canary, one autoscaler, one budget, two people on call, live actions.
+// The demo's configuration: short windows, scrape jobs, one canary, one autoscaler, one budget, two people on call, live actions.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
@@ -12,6 +12,8 @@ export interface DemoConfig {
   /** How often rules, scaler and budgets look; a Prometheus duration. */
   readonly every: string
   readonly shippedRules: boolean
+  /** A cluster to watch, and the cgroup tree of its node. */
+  readonly cluster: { readonly url: string; readonly cgroups: string } | null
 }
 
 const at = 'gen_ai_agent_name="$agent",gen_ai_agent_version="$version"'
@@ -98,12 +100,30 @@ const rules = {
   ],
 }
 
-const airboss = ({ dir, root, receiver, secret, every, shippedRules }: DemoConfig) => ({
+/** The receiver is found through a file; one target is gone, and one list of targets was broken by an editor. */
+const scrapes = (dir: string) => [
+  { job_name: 'receiver', file_sd_configs: [{ files: [join(dir, 'targets.json')], refresh_interval: '5s' }] },
+  { job_name: 'gone', static_configs: [{ targets: ['127.0.0.1:1'] }] },
+  { job_name: 'broken', file_sd_configs: [{ files: [join(dir, 'broken.json')], refresh_interval: '5s' }] },
+]
+
+const airboss = ({ dir, root, receiver, secret, every, shippedRules, cluster }: DemoConfig) => ({
   name: 'demo',
   global: { evaluation_interval: every, scrape_interval: every },
   host: { interval: every },
   self: { interval: every },
-  storage: { log: { max_size: '1GB' }, head: { max_size: '256MB' } },
+  otlp: { traces: { metrics: { interval: every } } },
+  storage: {
+    log: { max_size: '1GB' },
+    head: { max_size: '256MB' },
+    // What the mishaps leak into.
+    cardinality: { overrides: { metrics: { leaking_requests_total: 20 } } },
+  },
+  scrape_configs: scrapes(dir),
+  ...(cluster && {
+    containers: { root: cluster.cgroups, interval: every },
+    kubernetes: { api_server: cluster.url, interval: every },
+  }),
   rule_files: [join(dir, 'rules.yaml'), ...(shippedRules ? [join(root, 'rules/*.yaml')] : [])],
   alertmanager: join(dir, 'alertmanager.yaml'),
   oncall: {
@@ -160,9 +180,12 @@ const alertmanager = ({ receiver }: DemoConfig) => ({
   ],
 })
 
-/** Writes airboss.yaml, rules.yaml and alertmanager.yaml into `dir`; gives the path of the first. */
+/** Writes airboss.yaml, the files it names, and lists of targets into `dir`; gives the path of the first. */
 export const writeConfig = (config: DemoConfig): string => {
   const file = join(config.dir, 'airboss.yaml')
+  const targets = [{ targets: [new URL(config.receiver).host], labels: { team: 'search' } }]
+  writeFileSync(join(config.dir, 'targets.json'), JSON.stringify(targets))
+  writeFileSync(join(config.dir, 'broken.json'), '[{ "targets": [')
   writeFileSync(file, stringify(airboss(config)))
   writeFileSync(join(config.dir, 'rules.yaml'), stringify(rules))
   writeFileSync(join(config.dir, 'alertmanager.yaml'), stringify(alertmanager(config)))

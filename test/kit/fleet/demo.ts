@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { type Cluster, startCluster } from './cluster.ts'
 import { writeConfig } from './config.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { startMishaps } from './mishaps.ts'
@@ -15,11 +16,14 @@ export interface DemoOptions {
   readonly anyPorts?: boolean
   /** Milliseconds from the fleet's start. */
   readonly breakAfter?: number
+  readonly loopAfter?: number
   readonly loadAfter?: number
   readonly exportEvery?: number
   /** How often Airboss looks; a Prometheus duration. */
   readonly every?: string
   readonly shippedRules?: boolean
+  /** Tells of the fleet as of pods in a cluster too. */
+  readonly cluster?: boolean
   readonly say?: (line: string) => void
 }
 
@@ -33,7 +37,8 @@ export interface Demo {
 
 /** Starts all; whatever had started is stopped again when a later part cannot. */
 export const startDemo = async (options: DemoOptions): Promise<Demo> => {
-  const { root, breakAfter = 30_000, loadAfter = 40_000, exportEvery = 1000, say = () => undefined } = options
+  const { root, breakAfter = 30_000, loopAfter = 20_000, loadAfter = 40_000 } = options
+  const { exportEvery = 1000, say = () => undefined } = options
   const dir = options.data ? resolve(options.data) : mkdtempSync(join(tmpdir(), 'airboss-demo-'))
   mkdirSync(dir, { recursive: true })
   const ends: (() => Promise<void> | void)[] = []
@@ -52,7 +57,10 @@ export const startDemo = async (options: DemoOptions): Promise<Demo> => {
       act: (action) => fleet?.act(action),
     })
     ends.push(receiver.close)
+    const cluster: Cluster | null = options.cluster ? await startCluster(dir) : null
+    if (cluster) ends.push(cluster.stop)
     const config = writeConfig({
+      cluster,
       dir,
       root,
       receiver: receiver.url,
@@ -69,8 +77,9 @@ export const startDemo = async (options: DemoOptions): Promise<Demo> => {
     })
     ends.push(product.stop)
     const { http, otlpHttp, otlpGrpc } = product
-    fleet = startFleet({ http, otlpHttp, otlpGrpc, root, exportEvery, breakAfter, loadAfter, say })
+    fleet = startFleet({ http, otlpHttp, otlpGrpc, root, exportEvery, breakAfter, loopAfter, loadAfter, say })
     ends.push(fleet.stop)
+    cluster?.run(fleet.members)
     const mishaps = startMishaps(product, 3000)
     ends.push(mishaps.stop)
     return { product, calls: receiver.calls, dir, stop }

@@ -1,4 +1,4 @@
-// A small real fleet: four processes instrumented with the OpenTelemetry SDK; one version breaks, load rises, and actions take effect.
+// A small real fleet: five processes instrumented with the OpenTelemetry SDK; one version breaks, one agent loops, load rises, and actions take effect.
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { AgentOptions, Order } from './agent.ts'
@@ -14,6 +14,8 @@ export interface FleetOptions {
   readonly exportEvery?: number
   /** When the new version of the pilot breaks, in milliseconds from the start. */
   readonly breakAfter?: number
+  /** When the ranger begins to look the same thing up again and again. */
+  readonly loopAfter?: number
   /** When seven times the tasks arrive at the clerk. */
   readonly loadAfter?: number
   /** Ends by itself after so many seconds; left out = at `stop()`. */
@@ -25,36 +27,45 @@ export interface Fleet {
   /** Carries out what Airboss asks for. Subjects that are not here are left alone. */
   act(action: { kind: string; subject: string; params: Record<string, unknown> }): void
   stop(): Promise<void>
-  readonly pids: readonly number[]
+  readonly members: readonly { agent: string; version: string; instance: string; pid: number }[]
 }
 
 type Role = Omit<AgentOptions, 'http' | 'otlpHttp' | 'otlpGrpc' | 'root' | 'exportEvery'>
 
 const claude = { model: 'claude-sonnet-4-5', provider: 'anthropic' }
+const haiku = { model: 'claude-haiku-4-5', provider: 'anthropic' }
 const pilot = {
   agent: 'pilot',
   ...claude,
   owner: 'search',
-  exporter: 'proto',
+  transport: 'proto',
+  speaks: 'newest',
+  meters: 'histogram',
+  errand: 'summary',
+  // A model of the house: nobody has given it a price.
+  critic: { agent: 'critic', version: '1.0.0', model: 'house-judge-1', provider: 'internal', think: 20 },
   tasks: 3,
   workers: 2,
   think: 60,
   event: 'document.summarized',
-  counters: null,
 } as const
 
 const roles: Readonly<Record<string, Role>> = {
   pilot: { ...pilot, version: '2.0.0', instance: 'pilot-1' },
   canary: { ...pilot, version: '2.1.0', instance: 'pilot-2' },
+  // Its model refuses when it asks too often; then it asks again, and then another one.
   scout: {
     agent: 'scout',
     version: '1.4.0',
-    model: 'claude-haiku-4-5',
-    provider: 'anthropic',
+    ...haiku,
+    perSecond: 1.4,
+    fallback: { model: 'gpt-5-mini', provider: 'openai' },
     owner: 'search',
     instance: 'scout-1',
-    exporter: 'grpc',
-    counters: { 'cache_read.input': 0.6, 'cache_write.input': 0.1 },
+    transport: 'grpc',
+    speaks: 'newest',
+    meters: ['cache_read.input', 'cache_write.input', 'reasoning.output'],
+    errand: 'summary',
     tasks: 2,
     workers: 1,
     think: 40,
@@ -67,12 +78,30 @@ const roles: Readonly<Record<string, Role>> = {
     provider: 'gcp.gemini',
     owner: 'support',
     instance: 'clerk-1',
-    exporter: 'json',
-    counters: { 'cache_read.input': 0.4, 'reasoning.output': 0.3 },
+    transport: 'json',
+    speaks: 'older',
+    meters: 'none',
+    errand: 'summary',
     tasks: 2,
     workers: 1,
     think: 250,
     event: 'ticket.closed',
+  },
+  ranger: {
+    agent: 'ranger',
+    version: '0.3.0',
+    model: 'gpt-5-mini',
+    provider: 'openai',
+    owner: 'platform',
+    instance: 'ranger-1',
+    transport: 'proto',
+    speaks: 'newest',
+    meters: 'none',
+    errand: 'needs',
+    tasks: 1,
+    workers: 1,
+    think: 15,
+    event: 'needs.found',
   },
 }
 
@@ -84,7 +113,8 @@ const ended = (child: ChildProcess): Promise<void> =>
 
 /** Starts the processes. They end with `stop()`, and by themselves when this process is gone. */
 export const startFleet = (options: FleetOptions): Fleet => {
-  const { exportEvery = 1000, breakAfter = 30_000, loadAfter = 40_000, say = () => undefined } = options
+  const { exportEvery = 1000, breakAfter = 30_000, loopAfter = 20_000, loadAfter = 40_000 } = options
+  const { say = () => undefined } = options
   const { http, otlpHttp, otlpGrpc, root } = options
   const children = new Map<string, ChildProcess>()
   const timers: NodeJS.Timeout[] = []
@@ -112,6 +142,10 @@ export const startFleet = (options: FleetOptions): Fleet => {
     say('pilot 2.1.0 breaks: it reads only the beginning of each document')
     order('canary', { do: 'break' })
   })
+  later(loopAfter, () => {
+    say('ranger 0.3.0 forgets where it has been: it looks the same package up again and again')
+    order('ranger', { do: 'break' })
+  })
   later(loadAfter, () => {
     say('load rises: seven times the tasks arrive at the clerk')
     order('clerk', { do: 'tasks', perSecond: 14 })
@@ -133,5 +167,9 @@ export const startFleet = (options: FleetOptions): Fleet => {
     clearTimeout(late)
   }
   if (options.seconds !== undefined) later(options.seconds * 1000, () => void stop())
-  return { act, stop, pids: [...children.values()].flatMap((c) => c.pid ?? []) }
+  const members = [...children].flatMap(([name, { pid }]) => {
+    const { agent, version, instance } = roles[name]!
+    return pid === undefined ? [] : [{ agent, version, instance, pid }]
+  })
+  return { act, stop, members }
 }

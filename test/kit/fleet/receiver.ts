@@ -47,6 +47,14 @@ const summaryOf = (body: Call['body']): string =>
     ),
   ].join('; ')
 
+/** What it got, as a scrape reads it. */
+const exposition = (calls: readonly Call[]): string => {
+  const counts = new Map<string, number>()
+  for (const { path } of calls) counts.set(path, (counts.get(path) ?? 0) + 1)
+  const lines = [...counts].map(([path, n]) => `demo_receiver_calls_total{path="${path}"} ${n}`)
+  return ['# TYPE demo_receiver_calls_total counter', ...lines, ''].join('\n')
+}
+
 export const startReceiver = async ({ secret, say, answers, act }: ReceiverOptions) => {
   const calls: Call[] = []
   const done = new Set<string>()
@@ -110,6 +118,7 @@ export const startReceiver = async ({ secret, say, answers, act }: ReceiverOptio
     return path === '/retired' ? 410 : 404
   }
   const server = createServer((request, response) => {
+    if (request.url === '/metrics') return void response.end(exposition(calls))
     bodyOf(request).then(
       (text) => response.writeHead(answer(request, text), { 'content-type': 'application/json' }).end('{}'),
       () => response.destroy(),

@@ -48,10 +48,27 @@ export const tools: Readonly<Record<Tool, (text: string) => number>> = {
   hash: (text) => createHash('sha256').update(text).digest('hex').length,
 }
 
-/** What stands in for a model: it picks the words that matter. About four letters are a token. */
-export const summarize = (text: string): { answer: string; input: number; output: number } => {
-  const answer = keyWords(text, 60).join(' ')
-  return { answer, input: Math.ceil(text.length / 4), output: Math.ceil(answer.length / 4) }
+/** What a model makes of a text: of the words it weighs, it says those that matter. */
+export const summarize = (text: string): { weighed: string; answer: string } => {
+  const words = keyWords(text, 140)
+  return { weighed: words.slice(60).join(' '), answer: words.slice(0, 60).join(' ') }
+}
+
+/** What every prompt begins with. */
+export const readInstructions = (root: string): string =>
+  readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8').slice(0, 2400)
+
+/** Which packages each package of the lock file needs. */
+export const readPackages = (root: string): ReadonlyMap<string, readonly string[]> => {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dependencies?: Record<string, string> }>
+  }
+  return new Map(
+    Object.entries(lock.packages).map(([path, { dependencies = {} }]) => [
+      path.replace(/^.*node_modules\//, ''),
+      Object.keys(dependencies),
+    ]),
+  )
 }
 
 /** How much of what matters in the whole document an answer names: 0 to 1. */
