@@ -10,6 +10,7 @@ export const commands = [
   'test-rules',
   'migrate',
   'provision',
+  'costs',
   'help',
   'version',
 ] as const
@@ -34,6 +35,8 @@ export const usage = `airboss <command> [flags]
                --grafana URL [--token-env NAME]    NAME holds Grafana's token
                --out DIR [--token-env NAME]        Grafana's NAME shall hold Airboss's token
                --server URL                        how Grafana reaches Airboss
+  costs import FILE    take in a bill in FOCUS (CSV, or JSON by its name)     --server URL --token-env NAME
+  costs export         write costs in FOCUS        --from DAY --to DAY --format csv|json --out FILE --server URL
 
   --config FILE        airboss.yaml                        AIRBOSS_CONFIG
   --data DIR           where everything is kept            AIRBOSS_DATA
@@ -58,6 +61,9 @@ const options = {
   grafana: text,
   'token-env': text,
   time: text,
+  from: text,
+  to: text,
+  format: text,
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
 } as const
@@ -76,7 +82,7 @@ export const readArguments = (argv: readonly string[]): Arguments => {
   const command = commands.find((c) => c === named)
   if (!command)
     throw new AppError('bad_data', `no command ${JSON.stringify(named)}; there are ${commands.join(', ')}`)
-  const takes = command === 'query' || command === 'test-rules'
+  const takes = command === 'query' || command === 'test-rules' || command === 'costs'
   if (rest.length > 0 && !takes)
     throw new AppError(
       'bad_data',
@@ -91,8 +97,8 @@ export const readArguments = (argv: readonly string[]): Arguments => {
     clickhouse: values.clickhouse,
     logLevel: values['log-level'],
   }
-  const { server, out, grafana, 'token-env': tokenEnv, time } = values
-  return { command, flags, rest, options: { server, out, grafana, tokenEnv, time } }
+  const { server, out, grafana, 'token-env': tokenEnv, time, from, to, format } = values
+  return { command, flags, rest, options: { server, out, grafana, tokenEnv, time, from, to, format } }
 }
 
 const parse = (argv: readonly string[]) =>

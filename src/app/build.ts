@@ -5,7 +5,6 @@ import type { Logger } from '../lib/log.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { Service } from '../model/ports/service.ts'
-import { createCostReports } from '../money/report.ts'
 import { createQuerier } from '../query/querier.ts'
 import type { Flags, Settings } from './config.ts'
 import type { Context } from './context.ts'
@@ -18,6 +17,7 @@ import { wireAccess } from './wire-access.ts'
 import { wireAct } from './wire-act.ts'
 import { wireKeep } from './wire-keep.ts'
 import { wireKubernetes } from './wire-kubernetes.ts'
+import { wireMoney } from './wire-money.ts'
 import { later, wireProducers } from './wire-producers.ts'
 import { wireReceive } from './wire-receive.ts'
 import { type Addresses, wireShow } from './wire-show.ts'
@@ -30,11 +30,6 @@ export interface Airboss {
   /** Ends everything in order; what was accepted is safe. */
   stop(): Promise<void>
 }
-
-const accountOf = ({ name, costs }: Settings['config']) => ({
-  id: costs.billing_account_id ?? name,
-  name: costs.billing_account_name ?? name,
-})
 
 /** Starts from the disk upwards; what has started is ended again when a later stage cannot. */
 const startAll = async (services: readonly Service[], log: Logger): Promise<void> => {
@@ -81,7 +76,7 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
   const reachedBy = (): string => externalURLOf(settings.config.listen, bound())
   const context = makeContext(settings, log, life.signal, reachedBy)
   const { clock, metrics, tracing } = context
-  const { config, dataDir } = settings
+  const { dataDir } = settings
   const named = (room: string) => ({ clock, metrics, log: log.child({ room }) })
 
   // receive ─▶ count, price ─▶ keep
@@ -113,17 +108,11 @@ export const build = async (settings: Settings, flags: Flags, log: Logger): Prom
 
   // show
   const reload = createReload({ context, flags, tell, receive, act })
-  const costs = createCostReports({
-    reader: keep.store.money,
-    querier,
-    unpriced: () => pricer.unpriced(),
-    account: accountOf(config),
-    clock,
-  })
+  const { costs, machines } = wireMoney(context, { keep, querier, pricer })
   const show = wireShow(context, { keep, ledger, querier, tell, act, receive, events, access, reload, costs })
   bound = () => show.addresses().http
 
-  const services: Service[] = [ledger, keep, ...producers.services, tell, act, receive, show]
+  const services: Service[] = [ledger, keep, ...producers.services, machines, tell, act, receive, show]
   const stop = async (): Promise<void> => {
     await drainAll(services, log)
     await kubernetes?.close()

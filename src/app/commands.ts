@@ -9,6 +9,7 @@ import { type Arguments, usage } from './arguments.ts'
 import { build } from './build.ts'
 import { checkAll, checkSettings } from './check.ts'
 import { environment, readSettings } from './config.ts'
+import { costsCommand } from './costs-command.ts'
 import { migrateStore } from './migrate.ts'
 import { version } from './package-root.ts'
 import { testRulesCommand } from './test-rules.ts'
@@ -136,6 +137,8 @@ export const run = async (args: Arguments, outside: Outside): Promise<number> =>
     case 'migrate':
       out(await migrate(args, outside))
       return 0
+    case 'costs':
+      return costsCommand(args, outside.stop, out)
     case 'help':
       out(usage)
       return 0

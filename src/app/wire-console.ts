@@ -4,6 +4,7 @@ import type { DecisionEntry } from '../act/records.ts'
 import type { ConsoleDoors } from '../console/doors.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
 import type { Actor } from '../model/actor.ts'
+import type { CostReports } from '../model/ports/cost-reports.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { DecisionView, FleetView, KeepView, RolloutView } from '../model/views.ts'
 import type { Context } from './context.ts'
@@ -20,6 +21,7 @@ export interface ConsoleParts {
   readonly tell: Tell
   readonly act: Act
   readonly receive: Receive
+  readonly costs: CostReports
 }
 
 const decisionView = ({ decision, action, approval }: DecisionEntry): DecisionView => ({
@@ -73,7 +75,7 @@ const keepView = (context: Context, keep: Keep): KeepView => {
 
 export const wireConsole = (
   context: Context,
-  { keep, ledger, querier, tell, act, receive }: ConsoleParts,
+  { keep, ledger, querier, tell, act, receive, costs }: ConsoleParts,
   actorOf: (request: Request) => Actor,
 ): ConsoleDoors => {
   const { config, dataDir } = context.settings
@@ -101,6 +103,7 @@ export const wireConsole = (
     rollouts: () => act.rollouts.list().map(rolloutView),
     scalers: () => act.scaler.list(),
     budgets: () => act.budgets.list().map((b) => ({ ...b, period: b.period.label })),
+    costs,
     targets: () => receive.scraper.targets(),
     keep: () => keepView(context, keep),
     cardinality: (most) => context.cardinality.view(most),

@@ -14,7 +14,7 @@ import { createContainerReceiver } from '../receive/containers/receiver.ts'
 import { createCosts } from '../receive/costs/receiver.ts'
 import type { createEvents } from '../receive/events/receiver.ts'
 import type { FocusOptions } from '../receive/focus/decode.ts'
-import { createFocusImport, type FocusImport } from '../receive/focus/receiver.ts'
+import { createFocusImport, type FocusDeps, type FocusImport } from '../receive/focus/receiver.ts'
 import { createHostReceiver } from '../receive/host/receiver.ts'
 import { createKubernetesReceiver, type KubernetesReceiver } from '../receive/kubernetes/receiver.ts'
 import type { DeltaState } from '../receive/otlp/delta.ts'
@@ -57,7 +57,7 @@ interface Parts extends InletParts {
   readonly wanted: Wanted
   readonly prices: Prices
   /** Which rows of costs are stored. */
-  readonly knownCosts: (ids: readonly string[], signal: AbortSignal) => Promise<ReadonlySet<string>>
+  readonly knownCosts: FocusDeps['known']
   readonly delta: DeltaState
   readonly authenticate: (headers: Readonly<Record<string, string | undefined>>) => Actor | null
   readonly kubernetes: Kubernetes | null
@@ -129,7 +129,7 @@ const billOptions = ({ costs }: Config): FocusOptions => ({
 })
 
 export const wireReceive = (context: Context, parts: Parts): Receive => {
-  const { sink, prices, knownCosts, delta, authenticate } = parts
+  const { sink, prices, knownCosts: known, delta, authenticate } = parts
   const { settings, table, limits, clock, metrics } = context
   const { config } = settings
   const log = context.log.child({ room: 'receive' })
@@ -168,7 +168,7 @@ export const wireReceive = (context: Context, parts: Parts): Receive => {
     otlpGrpc,
     costs: createCosts({ sink, limits, price, clock, log, metrics }),
     inlets,
-    bills: createFocusImport({ sink, known: knownCosts, options: billOptions(config), clock, metrics }),
+    bills: createFocusImport({ sink, known, options: billOptions(config), clock, metrics }),
     scraper,
     kubernetes,
     bodies: createInFlight(mostBodies),

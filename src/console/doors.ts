@@ -6,6 +6,7 @@ import type { Actor } from '../model/actor.ts'
 import type { Metadata } from '../model/batch.ts'
 import type { CardinalityView } from '../model/cardinality.ts'
 import type { AlertManager } from '../model/ports/alert-manager.ts'
+import type { CostReports } from '../model/ports/cost-reports.ts'
 import type { ExemplarReader } from '../model/ports/exemplars.ts'
 import type { LedgerVersion } from '../model/ports/ledger.ts'
 import type { OnCall } from '../model/ports/on-call.ts'
@@ -50,6 +51,7 @@ export interface ConsoleDoors {
   readonly rollouts: () => readonly RolloutView[]
   readonly scalers: () => readonly ScaleView[]
   readonly budgets: () => readonly BudgetView[]
+  readonly costs: CostReports
   readonly targets: () => readonly TargetView[]
   readonly keep: () => KeepView
   /** The largest metrics and sources by active series, at most so many of each. */

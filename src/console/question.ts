@@ -5,6 +5,7 @@ import { type Duration, duration, fromIso, type Instant, instant, parseDuration 
 import type { Labels } from '../model/labels.ts'
 import { labelOf, metricName, printLabels, recordOf } from '../model/labels.ts'
 import type { Checked, Querier } from '../model/ports/querier.ts'
+import type { Matrix } from '../model/result.ts'
 
 export interface Question {
   readonly expr: string
@@ -118,6 +119,28 @@ const gridOf = (q: Question, clock: Clock): { fromAt: Instant; toAt: Instant; ti
 
 const lastOf = (l: AnswerLine): number => l.values.findLast((v) => v !== null) ?? Number.NEGATIVE_INFINITY
 
+/** A native histogram is no line: what is read off it is drawn in its place. */
+const readOff = (expr: string): string =>
+  `histogram_quantiles(${expr}, "quantile", 0.5, 0.9, 0.99) or label_replace(histogram_avg(${expr}), "quantile", "average", "", "")`
+const histogramNote =
+  'native histograms are drawn as their average and their quantiles 0.5, 0.9 and 0.99 (of all that was ever observed, unless this is a rate); for others ask histogram_quantile(0.95, …) or histogram_fraction(0, 0.2, …)'
+
+/** The lines of a matrix that have any float. */
+const linesOf = (
+  { labels, start, end, at, value: column }: Matrix,
+  q: Question,
+  fromAt: Instant,
+  count: number,
+): AnswerLine[] => {
+  const name = namer(labels)
+  return labels.flatMap((l, i): AnswerLine[] => {
+    if (start[i] === end[i]) return []
+    const values: (number | null)[] = new Array(count).fill(null)
+    for (let k = start[i]!; k < end[i]!; k++) values[Math.round((at[k]! - fromAt) / q.step)] = column[k]!
+    return [{ labels: l, label: name(l), key: l.join(','), values }]
+  })
+}
+
 /** Asks; the largest last value first. Throws what the querier throws. */
 export const answer = async (q: Question, querier: Querier, clock: Clock): Promise<Answered> => {
   const checked = querier.check(q.expr)
@@ -135,17 +158,17 @@ export const answer = async (q: Question, querier: Querier, clock: Clock): Promi
     const text = value.kind === 'string' ? value.value : ''
     return { ...common, lines: [], points: 0, tookMs: clock.monotonic() - began, warnings, infos, text }
   }
-  const { value, warnings, infos } = await querier.range(q.expr, { fromAt, toAt, step: q.step }, signal)
+  const span = { fromAt, toAt, step: q.step }
+  const { value, warnings, infos } = await querier.range(q.expr, span, signal)
+  const notes = [...infos]
+  const lines = linesOf(value, q, fromAt, times.length)
+  if (value.histograms?.some((run) => run)) {
+    const read = await querier.range(readOff(checked.text), span, signal)
+    lines.push(...linesOf(read.value, q, fromAt, times.length))
+    notes.push(histogramNote)
+  }
   const tookMs = clock.monotonic() - began
-  const { labels, start, end, at, value: column } = value
-  const name = namer(labels)
-  let points = 0
-  const lines = labels.map((l, i): AnswerLine => {
-    const values: (number | null)[] = new Array(times.length).fill(null)
-    for (let k = start[i]!; k < end[i]!; k++) values[Math.round((at[k]! - fromAt) / q.step)] = column[k]!
-    points += end[i]! - start[i]!
-    return { labels: l, label: name(l), key: l.join(','), values }
-  })
+  const points = lines.reduce((n, l) => n + l.values.filter((v) => v !== null).length, 0)
   lines.sort((a, b) => lastOf(b) - lastOf(a) || (a.label < b.label ? -1 : 1))
-  return { ...common, lines, points, tookMs, warnings, infos, text: null }
+  return { ...common, lines, points, tookMs, warnings, infos: notes, text: null }
 }

@@ -17,6 +17,7 @@ import { type Fragment, fragment } from './fragment.ts'
 import { pageHeaders } from './headers.ts'
 import { Live, type StreamEvent } from './live.ts'
 import { alertsPage } from './pages/alerts.ts'
+import { costsPage } from './pages/costs.ts'
 import { decisionsPage } from './pages/decisions.ts'
 import { explorePage } from './pages/explore.ts'
 import { ingestPage } from './pages/ingest.ts'
@@ -34,6 +35,7 @@ const pages: readonly Page[] = [
   alertsPage,
   decisionsPage,
   oncallPage,
+  costsPage,
   explorePage,
   tracesPage,
   rulesPage,

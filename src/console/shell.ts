@@ -23,6 +23,7 @@ const rail: readonly (readonly [heading: string, places: readonly Place[]])[] = 
     ],
   ],
   ['People', [{ key: 'oncall', path: '/on-call', name: 'On call', letter: 'o', icon: 'i-oncall' }]],
+  ['Money', [{ key: 'costs', path: '/costs', name: 'Costs', letter: 'c', icon: 'i-more' }]],
   [
     'Data',
     [

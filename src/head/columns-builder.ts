@@ -1,6 +1,8 @@
 // Puts series together sample run by sample run; values keep their bits.
-import type { SeriesColumns } from '../model/columns.ts'
+import type { HistogramRun, SeriesColumns } from '../model/columns.ts'
 import type { Labels } from '../model/labels.ts'
+
+const lastOf = ({ at, value }: HistogramRun): HistogramRun => ({ at: at.slice(-1), value: value.slice(-1) })
 
 export class ColumnsBuilder {
   #at: Float64Array
@@ -10,6 +12,9 @@ export class ColumnsBuilder {
   readonly #labels: Labels[] = []
   readonly #starts: number[] = []
   readonly #ends: number[] = []
+  readonly #runs: (HistogramRun | undefined)[] = []
+  #run: HistogramRun | undefined
+  #mixed = false
 
   /** @param samples how many there will be, as far as one can tell */
   constructor(samples = 1024) {
@@ -27,14 +32,23 @@ export class ColumnsBuilder {
     this.#length += n
   }
 
+  /** The histograms of the series under way, all of them. */
+  histograms(run: HistogramRun | undefined): void {
+    this.#run = run && run.at.length > 0 ? run : undefined
+    if (this.#run) this.#mixed = true
+  }
+
   /** Ends the series under way, which is left out when it has no sample; `last` keeps only its newest. */
   end(labels: Labels, last = false): void {
-    if (this.#length > this.#start) {
+    const run = this.#run
+    if (this.#length > this.#start || run) {
       this.#labels.push(labels)
-      this.#starts.push(last ? this.#length - 1 : this.#start)
+      this.#runs.push(run && last ? lastOf(run) : run)
+      this.#starts.push(last && this.#length > this.#start ? this.#length - 1 : this.#start)
       this.#ends.push(this.#length)
     }
     this.#start = this.#length
+    this.#run = undefined
   }
 
   build(): SeriesColumns {
@@ -44,6 +58,7 @@ export class ColumnsBuilder {
       end: Uint32Array.from(this.#ends),
       at: this.#at.subarray(0, this.#length),
       value: this.#value.subarray(0, this.#length),
+      histograms: this.#mixed ? this.#runs : undefined,
       own: true,
     }
   }

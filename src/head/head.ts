@@ -4,15 +4,20 @@ import { AppError } from '../lib/errors.ts'
 import { type Duration, type Instant, instant } from '../lib/time.ts'
 import { type Batch, wordsOf } from '../model/batch.ts'
 import type { ActiveSeries } from '../model/cardinality.ts'
-import type { SeriesColumns } from '../model/columns.ts'
+import type { HistogramRun, SeriesColumns } from '../model/columns.ts'
 import type { Labels } from '../model/labels.ts'
+import { packHistogram } from '../model/native-histogram.ts'
+import { countRows, rowBytes, type SeriesRows } from '../model/packed-rows.ts'
 import type { Scan } from '../model/plan.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { SeriesIndex } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesTable } from '../model/series.ts'
+import { HistogramStore } from './histogram-store.ts'
 import { LabelIndex } from './index.ts'
+import { overLimit } from './over-limit.ts'
 import { type Put, SeriesStore } from './series-store.ts'
+import { without, withoutHistograms } from './without.ts'
 
 export interface HeadOptions {
   readonly table: SeriesTable
@@ -61,6 +66,7 @@ export const createHead = (options: HeadOptions): Head => new MemoryHead(options
 class MemoryHead implements Head {
   readonly #o: HeadOptions
   readonly #store: SeriesStore
+  readonly #histograms = new HistogramStore()
   readonly index: LabelIndex
   readonly table: SeriesTable
   readonly #duplicates
@@ -92,7 +98,8 @@ class MemoryHead implements Head {
   }
 
   append(batch: Batch): void {
-    const duplicates = this.#take(batch)
+    const duplicates = this.#take(batch) + this.#takeHistograms(batch.histograms)
+    if (this.#histograms.bytes > 0 && this.#overCap()) this.#evict()
     if (duplicates > 0) this.#duplicates.add(duplicates)
   }
 
@@ -125,6 +132,28 @@ class MemoryHead implements Head {
     return duplicates
   }
 
+  #takeHistograms(rows: SeriesRows | undefined): number {
+    if (!rows) return 0
+    let duplicates = 0
+    for (let i = 0; i < rows.ref.length; i++) {
+      if (!this.#putHistogram(rows.ref[i]!, rows.at[i]!, rowBytes(rows, i))) duplicates++
+    }
+    return duplicates
+  }
+
+  #putHistogram(ref: number, at: number, row: Uint8Array): boolean {
+    this.table.sawHistogram(ref)
+    this.index.add(ref, at, at)
+    if (at <= this.#floor) this.#store.lose(at)
+    else return !this.#store.has(ref, at) && this.#histograms.put(ref, at, row)
+    return true
+  }
+
+  /** Histograms count in the same cap as samples do. */
+  #overCap(): boolean {
+    return this.#histograms.bytes + this.#store.slab.usedBytes > this.#o.maxBytes
+  }
+
   #put(ref: number, at: number, low: number, high: number): Put {
     const { active } = this.#o
     if (!active || this.#store.limit[ref]! > 0) return this.#place(ref, at, low, high)
@@ -150,14 +179,20 @@ class MemoryHead implements Head {
   /** Makes room by letting the oldest quarter of what is covered go, again and again until there is some. */
   #evict(): void {
     const now = this.#o.clock.now()
-    for (let round = 0; round < 16 && !this.#store.slab.hasRoom; round++) {
+    for (let round = 0; round < 16 && (!this.#store.slab.hasRoom || this.#overCap()); round++) {
       const from = Math.min(Math.max(this.#floor, now - this.#o.window), now)
       this.#floor =
         round === 15 ? this.#newestAt() : Math.max(this.#floor, from + Math.max((now - from) / 4, 1))
-      let gone = 0
+      let gone = this.#trimHistograms()
       for (let ref = 0; ref < this.#store.length; ref++) gone += this.#trim(ref, true)
       this.#evicted.add(gone)
     }
+  }
+
+  #trimHistograms(): number {
+    const { gone, newestAt } = this.#histograms.trim(this.#floor)
+    if (gone > 0) this.#store.lose(newestAt)
+    return gone
   }
 
   #trim(ref: number, tight: boolean): number {
@@ -170,7 +205,7 @@ class MemoryHead implements Head {
 
   #newestAt(): number {
     const { lastAt } = this.#store
-    let newest = this.#floor
+    let newest = Math.max(this.#floor, this.#histograms.newestAt())
     for (let ref = 0; ref < lastAt.length; ref++) if (lastAt[ref]! > newest) newest = lastAt[ref]!
     return newest
   }
@@ -186,19 +221,23 @@ class MemoryHead implements Head {
     for (let i = 0; i < batch.ref.length; i++) {
       const ref = batch.ref[i]!
       const at = batch.at[i]!
-      if (ref < this.#store.length && at <= this.#store.lastAt[ref]! && this.#store.has(ref, at))
-        dropped.push(i)
+      if (at <= this.lastAt(ref) && this.has(ref, at)) dropped.push(i)
     }
-    if (dropped.length > 0) this.#duplicates.add(dropped.length)
-    return without(batch, dropped)
+    const { histograms } = batch
+    const rows: number[] = []
+    for (let i = 0; i < countRows(histograms); i++)
+      if (this.has(histograms!.ref[i]!, histograms!.at[i]!)) rows.push(i)
+    if (dropped.length + rows.length > 0) this.#duplicates.add(dropped.length + rows.length)
+    return withoutHistograms(without(batch, dropped), rows)
   }
 
   has(ref: number, at: number): boolean {
-    return this.#store.has(ref, at)
+    return this.#store.has(ref, at) || this.#histograms.has(ref, at)
   }
 
   lastAt(ref: number): number {
-    return this.#store.lastAt[ref] ?? Number.NEGATIVE_INFINITY
+    const floats = this.#store.lastAt[ref] ?? Number.NEGATIVE_INFINITY
+    return this.table.hasHistograms(ref) ? Math.max(floats, this.#histograms.lastAt(ref)) : floats
   }
 
   coveredFromAt(): Instant {
@@ -238,6 +277,10 @@ class MemoryHead implements Head {
       const value = columns.value.subarray(start, end)
       // What is here already came from the log: no sender repeated it.
       this.#take({ ref: refs, at, value, metadata: [], events: [], costs: [] })
+      const run = columns.histograms?.[s]
+      run?.value.forEach((h, i) => {
+        this.#putHistogram(ref, run.at[i]!, packHistogram(h))
+      })
     }
   }
 
@@ -249,16 +292,26 @@ class MemoryHead implements Head {
     const end = new Uint32Array(refs.length)
     const { fromAt, toAt, limits } = plan
     const last = plan.pick === 'last'
+    let runs: (HistogramRun | undefined)[] | null = null
     let n = 0
     let samples = 0
     for (let i = 0; i < refs.length; i++) {
       const ref = refs[i]!
       // The newest time stands beside the slab: idle series cost one look.
-      if (ref >= store.length || store.lastAt[ref]! <= fromAt || store.from[ref] === store.to[ref]) continue
-      const stop = store.lastAt[ref]! <= toAt ? store.to[ref]! : store.after(ref, toAt)
-      const begin = last ? stop - 1 : store.after(ref, fromAt)
-      if (begin >= stop || begin < store.from[ref]!) continue
-      if (last && store.slab.at[begin]! <= fromAt) continue
+      const idle = ref >= store.length || store.lastAt[ref]! <= fromAt || store.from[ref] === store.to[ref]
+      let stop = idle ? 0 : store.lastAt[ref]! <= toAt ? store.to[ref]! : store.after(ref, toAt)
+      let begin = idle ? 0 : last ? stop - 1 : store.after(ref, fromAt)
+      if (begin >= stop || begin < store.from[ref]! || (last && store.slab.at[begin]! <= fromAt)) {
+        begin = 0
+        stop = 0
+      }
+      const run = this.table.hasHistograms(ref) ? this.#run(ref, plan) : undefined
+      if (begin === stop && !run) continue
+      if (run) {
+        runs ??= new Array<undefined>(refs.length)
+        runs[n] = run
+        samples += run.at.length
+      }
       labels.push(this.table.labels(ref))
       start[n] = begin
       end[n++] = stop
@@ -272,7 +325,13 @@ class MemoryHead implements Head {
       end: end.subarray(0, n),
       at: store.slab.at,
       value: store.slab.value,
+      histograms: runs?.slice(0, n),
     }
+  }
+
+  #run(ref: number, { fromAt, toAt, pick }: Scan): HistogramRun | undefined {
+    const taken = (at: number): boolean => this.#store.has(ref, at)
+    return this.#histograms.run(ref, fromAt, toAt, pick === 'last', taken)
   }
 
   async *read(plan: Scan, signal: AbortSignal): AsyncGenerator<SeriesColumns> {
@@ -299,6 +358,7 @@ class MemoryHead implements Head {
 
   trim(now: Instant): void {
     this.#advance(now)
+    this.#trimHistograms()
     for (let ref = 0; ref < this.#store.length; ref++) this.#trim(ref, false)
     this.#o.active?.turned()
     const { bytes, series, samples } = this.stats()
@@ -308,42 +368,18 @@ class MemoryHead implements Head {
   }
 
   stats(): HeadStats {
-    let series = 0
-    let samples = 0
+    let { series, samples } = this.#histograms
     const { from, to } = this.#store
     for (let ref = 0; ref < from.length; ref++) {
       const n = to[ref]! - from[ref]!
       if (n > 0) series++
       samples += n
     }
-    return { series, indexed: this.index.size, samples, bytes: this.#store.slab.usedBytes }
+    return {
+      series,
+      indexed: this.index.size,
+      samples,
+      bytes: this.#store.slab.usedBytes + this.#histograms.bytes,
+    }
   }
-}
-
-/** The error of a plan that would answer more than it may. */
-export const overLimit = (plan: Scan, series: boolean): AppError =>
-  new AppError(
-    'limit_exceeded',
-    series
-      ? `more than ${plan.limits.series} series match; narrow the selector`
-      : `more than ${plan.limits.samples} samples match; narrow the selector or shorten the range`,
-  )
-
-/** The batch without the samples at these ascending indexes; values keep their bits. */
-export const without = (batch: Batch, dropped: readonly number[]): Batch => {
-  if (dropped.length === 0) return batch
-  const n = batch.ref.length - dropped.length
-  const ref = new Uint32Array(n)
-  const at = new Float64Array(n)
-  const value = new Float64Array(n)
-  let from = 0
-  let to = 0
-  for (const stop of [...dropped, batch.ref.length]) {
-    ref.set(batch.ref.subarray(from, stop), to)
-    at.set(batch.at.subarray(from, stop), to)
-    value.set(batch.value.subarray(from, stop), to)
-    to += stop - from
-    from = stop + 1
-  }
-  return { ...batch, ref, at, value }
 }

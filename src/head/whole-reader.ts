@@ -2,14 +2,17 @@
 import { AppError } from '../lib/errors.ts'
 import { type Instant, instant } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
-import type { SeriesColumns } from '../model/columns.ts'
+import type { HistogramRun, SeriesColumns } from '../model/columns.ts'
 import { type Labels, labelsKey } from '../model/labels.ts'
+import { decodeHistogram } from '../model/native-histogram.ts'
+import { rowBytes } from '../model/packed-rows.ts'
 import type { Scan } from '../model/plan.ts'
 import type { TimeSpan } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesTable } from '../model/series.ts'
 import { ColumnsBuilder } from './columns-builder.ts'
-import { type Head, overLimit } from './head.ts'
+import type { Head } from './head.ts'
+import { overLimit } from './over-limit.ts'
 
 export interface WholeReaderOptions {
   readonly head: Pick<Head, 'scan' | 'coveredFromAt' | 'index' | 'table'>
@@ -76,8 +79,9 @@ async function* readBoth(
   if (rest) yield checked(rest)
 }
 
-const samplesIn = ({ start, end }: SeriesColumns): number => {
+const samplesIn = ({ start, end, histograms }: SeriesColumns): number => {
   let samples = 0
+  for (const run of histograms ?? []) samples += run?.at.length ?? 0
   for (let s = 0; s < end.length; s++) samples += end[s]! - start[s]!
   return samples
 }
@@ -88,6 +92,7 @@ const copyOf = (columns: SeriesColumns | null): SeriesColumns | null => {
   const out = new ColumnsBuilder(samplesIn(columns))
   for (let s = 0; s < columns.labels.length; s++) {
     out.copy(columns.at, columns.value, columns.start[s]!, columns.end[s]!)
+    out.histograms(columns.histograms?.[s])
     out.end(columns.labels[s]!)
   }
   return out.build()
@@ -98,17 +103,21 @@ const spanOf = (batch: Batch): { fromAt: number; toAt: number } => {
   let span = spans.get(batch)
   if (span) return span
   span = { fromAt: Number.POSITIVE_INFINITY, toAt: Number.NEGATIVE_INFINITY }
-  for (let i = 0; i < batch.at.length; i++) {
-    if (batch.at[i]! < span.fromAt) span.fromAt = batch.at[i]!
-    if (batch.at[i]! > span.toAt) span.toAt = batch.at[i]!
-  }
+  for (const times of [batch.at, batch.histograms?.at ?? []])
+    for (let i = 0; i < times.length; i++) {
+      if (times[i]! < span.fromAt) span.fromAt = times[i]!
+      if (times[i]! > span.toAt) span.toAt = times[i]!
+    }
   spans.set(batch, span)
   return span
 }
 
+/** A row on its way: a sample of its batch, or one of its histograms. */
 interface Late {
+  readonly at: number
   readonly batch: Batch
   readonly i: number
+  readonly histogram: boolean
 }
 
 /** Rows on their way that match and lie in `(fromAt, border]`, by series, the first accepted of each time, ascending. */
@@ -124,22 +133,38 @@ const lateRows = (
   for (const batch of batches) {
     const span = spanOf(batch)
     if (span.toAt <= plan.fromAt || span.fromAt > border) continue
-    for (let i = 0; i < batch.ref.length; i++) {
-      const at = batch.at[i]!
-      if (at <= plan.fromAt || at > border) continue
-      const ref = batch.ref[i]!
-      if (wanted[ref] !== 1) continue
-      const times = found.getOrInsertComputed(ref, () => new Map())
-      if (!times.has(at)) times.set(at, { batch, i })
+    const take = (refs: Uint32Array, times: Float64Array, histogram: boolean): void => {
+      for (let i = 0; i < refs.length; i++) {
+        const at = times[i]!
+        if (at <= plan.fromAt || at > border || wanted[refs[i]!] !== 1) continue
+        const known = found.getOrInsertComputed(refs[i]!, () => new Map())
+        if (!known.has(at)) known.set(at, { at, batch, i, histogram })
+      }
     }
+    take(batch.ref, batch.at, false)
+    if (batch.histograms) take(batch.histograms.ref, batch.histograms.at, true)
   }
   const out = new Map<Labels, Late[]>()
   for (const [ref, times] of found)
     out.set(
       head.table.labels(ref),
-      [...times.values()].sort((a, b) => a.batch.at[a.i]! - b.batch.at[b.i]!),
+      [...times.values()].sort((a, b) => a.at - b.at),
     )
   return out
+}
+
+/** A series' histograms: those of the store and those on their way by time, then the head's. */
+const joinedRun = (
+  older: HistogramRun | undefined,
+  late: readonly Late[],
+  recent: HistogramRun | undefined,
+): HistogramRun | undefined => {
+  if (late.length === 0 && (!older || !recent)) return older ?? recent
+  const all = late.map(({ at, batch, i }) => ({ at, value: decodeHistogram(rowBytes(batch.histograms!, i)) }))
+  for (const run of [older, recent])
+    for (const [i, value] of (run?.value ?? []).entries()) all.push({ at: run!.at[i]!, value })
+  all.sort((a, b) => a.at - b.at)
+  return { at: Float64Array.from(all, (s) => s.at), value: all.map((s) => s.value) }
 }
 
 /** What comes after the store's samples, looked up by label set and handed out once. */
@@ -184,18 +209,24 @@ class NewerRows {
     const end = older ? older.end[s]! : 0
     const late = own ? (this.#late.get(own) ?? []) : []
     let from = start
-    for (const { batch, i } of late) {
-      const at = batch.at[i]!
+    const stored = older?.histograms?.[s]
+    const held = new Set(stored?.at)
+    const histograms: Late[] = []
+    for (const row of late) {
+      const { at, batch, i } = row
       let to = from
       while (to < end && older!.at[to]! < at) to++
       if (older) into.copy(older.at, older.value, from, to)
       from = to
-      if (from < end && older!.at[from] === at) continue
-      into.copy(batch.at, batch.value, i, i + 1)
+      if ((from < end && older!.at[from] === at) || held.has(at)) continue
+      if (row.histogram) histograms.push(row)
+      else into.copy(batch.at, batch.value, i, i + 1)
     }
     if (older) into.copy(older.at, older.value, from, end)
     const r = own ? this.#left.get(own)! : -1
     if (own) this.#left.delete(own)
+    const recent = r >= 0 ? this.#recent!.histograms?.[r] : undefined
+    into.histograms(joinedRun(stored, histograms, recent))
     if (r >= 0)
       into.copy(this.#recent!.at, this.#recent!.value, this.#recent!.start[r]!, this.#recent!.end[r]!)
   }

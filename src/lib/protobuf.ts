@@ -147,11 +147,11 @@ export const textOf = (bytes: Buffer, from: number, end: number): string | null 
 }
 
 /**
- * How a message is built, by field key: the length-delimited fields that are messages themselves, or packed 64-bit words.
+ * How a message is built, by field key: the length-delimited fields that are messages themselves, packed 64-bit words, or packed varints.
  * Keys not named are skipped unread.
  */
 export interface Shape {
-  readonly [key: number]: Shape | 'words'
+  readonly [key: number]: Shape | 'words' | 'varints'
 }
 
 /** The deepest nesting that is followed. */
@@ -171,6 +171,10 @@ export const checkMessage = (r: WireReader, stop: number, shape: Shape, depth = 
       const end = r.open(stop)
       if ((end - r.at) % 8 !== 0) throw malformed(r.at, 'packed numbers are cut off')
       r.at = end
+    } else if (inner === 'varints') {
+      const end = r.open(stop)
+      while (r.at < end) r.varint()
+      r.close(end)
     } else checkMessage(r, r.open(stop), inner, depth + 1)
   }
   r.close(stop)

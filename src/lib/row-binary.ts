@@ -88,6 +88,14 @@ export class RowWriter {
     return this
   }
 
+  /** Bytes that are in this form already. */
+  raw(bytes: Uint8Array): this {
+    this.#room(bytes.length)
+    this.#buffer.set(bytes, this.#at)
+    this.#at += bytes.length
+    return this
+  }
+
   map(pairs: readonly string[]): this {
     this.varint(pairs.length / 2)
     for (const part of pairs) this.string(part)
@@ -139,13 +147,36 @@ export class RowReader {
     return this.#bytes.readBigUInt64LE(this.#need(8))
   }
 
+  uint8(): number {
+    return this.#bytes[this.#need(1)]!
+  }
+
+  float64(): number {
+    return this.#bytes.readDoubleLE(this.#need(8))
+  }
+
+  int32s(): number[] {
+    const out: number[] = []
+    for (let n = this.varint(); n > 0; n--) out.push(this.#bytes.readInt32LE(this.#need(4)))
+    return out
+  }
+
+  float64s(): number[] {
+    const out: number[] = []
+    for (let n = this.varint(); n > 0; n--) out.push(this.#bytes.readDoubleLE(this.#need(8)))
+    return out
+  }
+
   int64(): number {
     const from = this.#need(8)
     return this.#bytes.readUInt32LE(from) + this.#bytes.readInt32LE(from + 4) * 4294967296
   }
 
-  float64(): number {
-    return this.#bytes.readDoubleLE(this.#need(8))
+  /** A reader over bytes that are all there. */
+  static over(bytes: Uint8Array): RowReader {
+    const reader = new RowReader()
+    reader.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    return reader
   }
 
   /** Takes bytes and calls `row` for every row that is whole; what is left waits for the next call. */

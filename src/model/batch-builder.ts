@@ -86,11 +86,16 @@ export class BatchBuilder {
   get length(): number {
     return this.#length
   }
+  /** Native histograms, which are not among the samples. */
+  get histograms(): number {
+    return this.#histograms?.refs.length ?? 0
+  }
   /** Whether there is nothing to be pushed. */
   get empty(): boolean {
     return (
       this.#length + this.metadata.length + this.events.length + this.costs.length === 0 &&
-      this.#exemplars === null
+      this.#exemplars === null &&
+      this.#histograms === null
     )
   }
   get rejected(): number {
@@ -182,10 +187,9 @@ export class BatchBuilder {
     const why = wrongWith(h, integers)
     const kept = why ? null : fitted(h, mostBuckets)
     if (!kept) {
-      const name = labelOf(this.#table.labels(ref), metricName)
       this.reject(
         'bad_histogram',
-        `native histogram ${name}: ${why ?? `more than ${mostBuckets} buckets, and no lower resolution to bring it to`}`,
+        `native histogram ${this.nameOf(ref)}: ${why ?? `more than ${mostBuckets} buckets, and no lower resolution to bring it to`}`,
       )
       return false
     }
@@ -217,6 +221,11 @@ export class BatchBuilder {
     if (at >= this.#oldestAt && at <= this.#newestAt) return true
     this.rejectTime(this.#table.labels(ref)[1] ?? '', at)
     return false
+  }
+
+  /** The metric name of a series. */
+  nameOf(ref: SeriesRef): string {
+    return labelOf(this.#table.labels(ref), metricName)
   }
 
   /** Whether a sample at this time may pass: for those who would not make a series for one that may not. */

@@ -6,7 +6,6 @@ import {
   atSchema,
   bucketsOf,
   decodeHistogram,
-  exponentialBound,
   fitted,
   type NativeHistogram,
   noBuckets,
@@ -109,18 +108,6 @@ describe('resolution', () => {
     expect(fitted({ ...wide, schema: 10 }, 10)!.schema).toBe(8)
     expect(fitted({ ...wide, positive: { index: [-40, 1], count: [1, 1] } }, 0)).toBeNull()
     expect(fitted(custom, 1)).toBeNull()
-  })
-})
-
-describe('bounds of exponential buckets', () => {
-  it('are powers', () => {
-    expect(exponentialBound(0, 3)).toBe(1)
-    expect(exponentialBound(8, 3)).toBe(2)
-    expect(exponentialBound(-8, 3)).toBe(0.5)
-    expect(exponentialBound(1, 1)).toBe(Math.SQRT2)
-    expect(exponentialBound(1, -2)).toBe(16)
-    expect(exponentialBound(3, -4)).toBe(2 ** 48)
-    expect(exponentialBound(1024, 0)).toBe(Number.POSITIVE_INFINITY)
   })
 })
 

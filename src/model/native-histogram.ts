@@ -1,5 +1,5 @@
 // The native histogram: a distribution in exponential or custom buckets, as one sample of a series.
-import { RowWriter } from '../lib/row-binary.ts'
+import { RowReader, RowWriter } from '../lib/row-binary.ts'
 
 /** What the producer knows of counter resets between the sample before and this one; a gauge has none. */
 export const resetHints = ['unknown', 'reset', 'not_reset', 'gauge'] as const
@@ -187,24 +187,6 @@ export const fitted = (h: NativeHistogram, most: number): NativeHistogram | null
   return held
 }
 
-/** The upper bound of bucket `index` of an exponential schema, in absolute terms: 2^(index·2^-schema); past the largest double +Inf. */
-export const exponentialBound = (index: number, schema: number): number => {
-  if (schema <= 0) return 2 ** (index * 2 ** -schema)
-  const parts = 2 ** schema
-  const within = ((index % parts) + parts) % parts
-  return fractions(schema)[within]! * 2 ** ((index - within) / parts)
-}
-
-const fractionsBySchema: Float64Array[] = []
-const fractions = (schema: number): Float64Array => {
-  const known = fractionsBySchema[schema]
-  if (known) return known
-  const parts = 2 ** schema
-  const made = Float64Array.from({ length: parts }, (_, i) => 2 ** (i / parts))
-  fractionsBySchema[schema] = made
-  return made
-}
-
 /**
  * Adds a histogram in its packed form, the columns of the table `histograms` after id, timestamp and seq: schema Int8, hint UInt8 (its place in
  * `resetHints`), count, sum, zero_threshold, zero_count Float64, then of the positive and the negative side index Array(Int32) and count
@@ -225,36 +207,14 @@ export const packHistogram = (h: NativeHistogram): Uint8Array => {
   return into.bytes()
 }
 
-/** Reads what `encodeHistogram` wrote at byte `from`. */
-export const decodeHistogram = (bytes: Uint8Array, from = 0): NativeHistogram => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = from
-  const length = (): number => {
-    let value = 0
-    for (let scale = 1; ; scale *= 128) {
-      const byte = bytes[at++]!
-      value += (byte & 127) * scale
-      if (byte < 128) return value
-    }
-  }
-  const double = (): number => {
-    at += 8
-    return view.getFloat64(at - 8, true)
-  }
-  const indexes = (): number[] => {
-    const out: number[] = []
-    for (let n = length(); n > 0; n--, at += 4) out.push(view.getInt32(at, true))
-    return out
-  }
-  const doubles = (): number[] => {
-    const out: number[] = []
-    for (let n = length(); n > 0; n--) out.push(double())
-    return out
-  }
-  const schema = view.getInt8(at++)
-  const hint = resetHints[bytes[at++]!]!
-  const [count, sum, zeroThreshold, zeroCount] = [double(), double(), double(), double()]
-  const positive = { index: indexes(), count: doubles() }
-  const negative = { index: indexes(), count: doubles() }
-  return { schema, hint, count, sum, zeroThreshold, zeroCount, positive, negative, bounds: doubles() }
+/** Reads what `encodeHistogram` wrote. */
+export const readHistogram = (r: RowReader): NativeHistogram => {
+  const schema = (r.uint8() << 24) >> 24
+  const hint = resetHints[r.uint8()] ?? 'unknown'
+  const [count, sum, zeroThreshold, zeroCount] = [r.float64(), r.float64(), r.float64(), r.float64()]
+  const positive = { index: r.int32s(), count: r.float64s() }
+  const negative = { index: r.int32s(), count: r.float64s() }
+  return { schema, hint, count, sum, zeroThreshold, zeroCount, positive, negative, bounds: r.float64s() }
 }
+
+export const decodeHistogram = (bytes: Uint8Array): NativeHistogram => readHistogram(RowReader.over(bytes))

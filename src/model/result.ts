@@ -2,12 +2,15 @@
 import type { Instant } from '../lib/time.ts'
 import type { SeriesColumns } from './columns.ts'
 import type { Labels } from './labels.ts'
+import type { NativeHistogram } from './native-histogram.ts'
 
 export interface Vector {
   readonly kind: 'vector'
   readonly at: Instant
   readonly labels: readonly Labels[]
   readonly values: Float64Array
+  /** Where there are any: the native histogram that is the value of row i, NaN stands in `values` then. */
+  readonly histograms?: readonly (NativeHistogram | undefined)[] | undefined
 }
 export interface Matrix extends SeriesColumns {
   readonly kind: 'matrix'

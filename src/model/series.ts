@@ -15,6 +15,7 @@ export class SeriesTable {
   readonly #labels: Labels[] = []
   readonly #byKey = new Map<string, SeriesRef>()
   readonly #byId = new Map<bigint, SeriesRef>()
+  #histograms = new Uint8Array(1024)
   #words = new Uint32Array(2048)
   #ids = new BigUint64Array(this.#words.buffer)
 
@@ -49,6 +50,21 @@ export class SeriesTable {
   restore(id: bigint, labels: Labels): SeriesRef {
     const key = labelsKey(labels)
     return this.#byId.get(id) ?? this.#byKey.get(key) ?? this.#add(id, labels, key)
+  }
+
+  /** Says that the series has native histograms, or may have. */
+  sawHistogram(ref: SeriesRef): void {
+    if (ref >= this.#histograms.length) {
+      const wider = new Uint8Array(Math.max(ref + 1, this.#histograms.length * 2))
+      wider.set(this.#histograms)
+      this.#histograms = wider
+    }
+    this.#histograms[ref] = 1
+  }
+
+  /** Whether the series ever had a native histogram: those that never had are not looked for any. */
+  hasHistograms(ref: SeriesRef): boolean {
+    return this.#histograms[ref] === 1
   }
 
   labels(ref: SeriesRef): Labels {

@@ -6,7 +6,7 @@ import type { Matcher } from '../model/matcher.ts'
 import { valueTest } from '../model/matcher.ts'
 
 /** `agent="pilot"`, `model=~"large-.*"`: as in PromQL, without braces. */
-const matcherSchema = z.string().transform((text, ctx): Matcher => {
+export const matcherSchema = z.string().transform((text, ctx): Matcher => {
   const m = /^\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*")\s*$/.exec(text)
   try {
     if (m) {

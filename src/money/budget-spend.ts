@@ -20,6 +20,8 @@ const coarse = duration(5 * minute)
 const least = second
 /** One query covers at most a day, at five minutes a point: 288 points a series, however long the period is; less where that is too much. */
 const chunks: readonly Duration[] = [day, duration(6 * hour), hour, coarse]
+/** For few counters over long periods: a month in one query where that is not too much. */
+export const longChunks: readonly Duration[] = [duration(31 * day), ...chunks]
 /** How far before the period a counter's value is looked for, less where that is too much; one silent for longer counts as new. */
 const lookbacks: readonly Duration[] = [duration(30 * day), day, hour]
 
@@ -60,6 +62,7 @@ export const followCounters = (
   selector: string,
   startAt: Instant,
   told: Told,
+  lengths: readonly Duration[] = chunks,
 ): ((now: Instant, signal: AbortSignal) => Promise<void>) => {
   const last = new Map<string, number>()
   let cursorAt = startAt
@@ -105,7 +108,7 @@ export const followCounters = (
     if (!based) await base(signal)
     // A remainder shorter than the points of its query is left for the next time.
     while (now - cursorAt >= least)
-      await within(chunks, (chunk) => advance(instant(Math.min(now, cursorAt + chunk)), signal))
+      await within(lengths, (chunk) => advance(instant(Math.min(now, cursorAt + chunk)), signal))
   }
 }
 

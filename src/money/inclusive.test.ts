@@ -64,7 +64,7 @@ const batchOf = (spans: readonly Span[], costs: readonly CostRow[] = []): Batch 
 })
 const shown = async (name = 'airboss_cost_inclusive_usd_total'): Promise<Record<string, number>> => {
   await kit.made.start()
-  await kit.clock.advance(15_000)
+  await kit.clock.advance(1000)
   await kit.made.drain()
   return Object.fromEntries(
     Object.entries(kit.sink.last())
@@ -126,9 +126,9 @@ test('what a log refuses is written at the next time, nothing twice', async () =
   kit.made.accepted!(batchOf(spans, costs), 0)
   kit.sink.refuse = new Error('full')
   await kit.made.start()
-  await kit.clock.advance(15_000)
+  await kit.clock.advance(1000)
   kit.sink.refuse = null
-  await kit.clock.advance(15_000)
+  await kit.clock.advance(1000)
   const lines = kit.sink
     .samples()
     .filter((s) => s.series.includes('writer') && s.series.includes('inclusive'))

@@ -66,7 +66,9 @@ interface InclusiveState {
   ])[]
 }
 
-const heartbeat = (15 * second) as Duration
+/** What has changed is written at once, so to say; all of it now and then, so that none goes stale. */
+const look = second
+const heartbeat = (30 * second) as Duration
 const pushTime = (10 * second) as Duration
 /** A trace is followed until nothing of it came for so long. */
 const idle = 15 * 60_000
@@ -85,6 +87,8 @@ class Inclusive implements Producer, Service {
   #position = -1
   /** Series that were written at least once: the first time a zero goes before, so that the first dollars show. */
   readonly #shown = new Set<SeriesRef>()
+  #changed = new Set<SeriesRef>()
+  #wholeAt = 0
   readonly #stop = new AbortController()
   readonly #figures
 
@@ -103,7 +107,7 @@ class Inclusive implements Producer, Service {
 
   start(): Promise<void> {
     const { clock, log } = this.#deps
-    every(clock, heartbeat, () => this.#beat(), {
+    every(clock, look, () => this.#beat(), {
       signal: this.#stop.signal,
       failed: (error) => log.warn({ why: messageOf(error) }, 'inclusive costs not written'),
     })
@@ -181,7 +185,9 @@ class Inclusive implements Producer, Service {
         if (!(more > 0)) continue
         trace.counted.set(key, usd)
         const ref = this.#deps.table.intern(labelsOf({ __name__: metric, agent }), true)
-        if (ref >= 0) this.#totals.replayAdd(ref, more)
+        if (ref < 0) continue
+        this.#totals.replayAdd(ref, more)
+        this.#changed.add(ref)
       }
   }
 
@@ -207,12 +213,14 @@ class Inclusive implements Producer, Service {
     const { clock, sink, table } = this.#deps
     const now = clock.now()
     this.#expire(now)
-    if (this.#totals.size === 0) return
+    const whole = now - this.#wholeAt >= heartbeat
+    const refs = whole ? [...this.#totals.entries()].map(([ref]) => ref) : [...this.#changed]
+    if (refs.length === 0) return
     const at = this.#totals.nextAt(now)
     const builder = new BatchBuilder(table, defaultAdmission, now)
     const draft = this.#totals.draft()
     const born: SeriesRef[] = []
-    for (const [ref] of this.#totals.entries()) {
+    for (const ref of refs) {
       draft.add(ref, 0)
       if (this.#shown.has(ref)) continue
       born.push(ref)
@@ -220,7 +228,15 @@ class Inclusive implements Producer, Service {
     }
     this.#totals.write(draft, builder, at, heartbeat)
     if (born.length > 0) builder.metadata.push(...metadata)
-    await sink.push(builder.build(), clock.timeout(pushTime))
+    const changed = this.#changed
+    this.#changed = new Set()
+    try {
+      await sink.push(builder.build(), clock.timeout(pushTime))
+    } catch (error) {
+      for (const ref of changed) this.#changed.add(ref)
+      throw error
+    }
+    if (whole) this.#wholeAt = now
     for (const ref of born) this.#shown.add(ref)
     this.#totals.shown(draft, at)
   }

@@ -1,6 +1,10 @@
 // `prices:` in airboss.yaml: own prices of models, price maps, service tiers, and what machines cost.
 import { z } from 'zod'
+import { durationSchema } from '../lib/config.ts'
 import { fromIso, type Instant } from '../lib/time.ts'
+
+import { matcherSchema } from './budget-config.ts'
+import { defaultExpressions } from './infrastructure-expressions.ts'
 
 const price = z.number().min(0)
 /** A day, or a moment in RFC 3339. */
@@ -42,6 +46,35 @@ const ownModel = z
     message: 'must be later than from',
   })
 
+/** What machines cost; each left out costs nothing. */
+const rates = z.strictObject({
+  /** Which series these are for, by labels: `node=~"gpu-.*"`; the first that fits holds. */
+  match: z.array(matcherSchema).default([]),
+  cpu_core_hour: price.optional(),
+  memory_gib_hour: price.optional(),
+  gpu_hour: price.optional(),
+  egress_gb: price.optional(),
+  storage_gib_month: price.optional(),
+})
+
+/** Two expressions of a resource: what workloads use, with a label `agent`, and what there is. */
+const measured = (used: string, has: string) =>
+  z.strictObject({ used: z.string().default(used), has: z.string().default(has) }).prefault({})
+
+const infrastructureSchema = z
+  .strictObject({
+    rates: z.array(rates).default([]),
+    interval: durationSchema.prefault('5m').refine((d) => d >= 60_000, 'at least 1m'),
+    /** Who is paid, in rows. */
+    provider: z.string().default(''),
+    cpu: measured(defaultExpressions.cpu.used, defaultExpressions.cpu.has),
+    memory: measured(defaultExpressions.memory.used, defaultExpressions.memory.has),
+    gpu: measured(defaultExpressions.gpu.used, defaultExpressions.gpu.has),
+    egress: measured(defaultExpressions.egress.used, defaultExpressions.egress.has),
+    storage: measured(defaultExpressions.storage.used, defaultExpressions.storage.has),
+  })
+  .prefault({})
+
 /** `prices:`; prices in USD per million tokens. */
 export const pricesConfigSchema = z
   .strictObject({
@@ -50,6 +83,8 @@ export const pricesConfigSchema = z
     files: z.array(z.string()).default([]),
     /** What a price is multiplied by for calls served in a tier that no list has prices of its own for. */
     service_tiers: z.record(z.string(), price).default({ batch: 0.5, flex: 0.5 }),
+    infrastructure: infrastructureSchema,
   })
   .prefault({})
+export type InfrastructureConfig = z.output<typeof infrastructureSchema>
 export type PricesConfig = z.output<typeof pricesConfigSchema>

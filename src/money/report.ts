@@ -5,7 +5,7 @@ import { AppError } from '../lib/errors.ts'
 import { day, instant } from '../lib/time.ts'
 import type { FocusRow } from '../model/focus.ts'
 import { genAiOf } from '../model/gen-ai.ts'
-import { labelOf } from '../model/labels.ts'
+import { type Labels, labelOf } from '../model/labels.ts'
 import type {
   CostReports,
   Summary,
@@ -16,7 +16,7 @@ import type {
 import type { MoneyReader, TraceSpan, TraceSum, Within } from '../model/ports/money-reader.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { Span } from '../model/span.ts'
-import { followCounters } from './budget-spend.ts'
+import { followCounters, longChunks } from './budget-spend.ts'
 import { csvLine, exportColumns, type FocusAccount, focusRow } from './focus-export.ts'
 import { costTrees } from './trace-costs.ts'
 
@@ -101,10 +101,11 @@ class Reports implements CostReports {
   async #grown(metric: string, { fromAt, toAt }: Within, signal: AbortSignal): Promise<Map<string, number>> {
     const { querier, clock } = this.#deps
     const sums = new Map<string, number>()
-    const follow = followCounters(querier, metric, fromAt, (labels, usd) => {
+    const told = (labels: Labels, usd: number): void => {
       const agent = labelOf(labels, 'agent')
       sums.set(agent, (sums.get(agent) ?? 0) + usd)
-    })
+    }
+    const follow = followCounters(querier, metric, fromAt, told, longChunks)
     await follow(instant(Math.min(toAt, clock.now())), signal)
     return sums
   }
@@ -180,7 +181,7 @@ class Reports implements CostReports {
   async *focus(within: Within, signal: AbortSignal): AsyncGenerator<readonly FocusRow[]> {
     check(within)
     for (let { fromAt } = within; fromAt < within.toAt; ) {
-      const toAt = instant(Math.min(within.toAt, periodAround('daily', fromAt, 'UTC').endAt))
+      const toAt = instant(Math.min(within.toAt, periodAround('monthly', fromAt, 'UTC').endAt))
       const costs = await this.#deps.reader.days({ fromAt, toAt }, signal)
       yield costs.map((cost) => focusRow(cost, this.#deps.account))
       fromAt = toAt

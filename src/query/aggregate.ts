@@ -1,8 +1,9 @@
 // Aggregations that need one pass: sum, avg, min, max, count, group, stddev, stdvar, over columns, fed in pieces.
-import type { Labels } from '../model/labels.ts'
-import type { Block } from './block.ts'
+import { type Labels, labelOf, metricName } from '../model/labels.ts'
+import type { Block, Cells } from './block.ts'
 import type { Groups } from './groups.ts'
-import type { RowSink } from './leaf.ts'
+import type { RowSink, Rows, Told } from './leaf.ts'
+import { HistogramSums, withoutCells } from './native-aggregate.ts'
 import { isInfinite, Sum } from './numeric.ts'
 
 export const streamed: ReadonlySet<string> = new Set([
@@ -31,7 +32,11 @@ export class Accumulator {
   /** 1 where an average had to go on as an incremental mean. */
   #mean = new Uint8Array(0)
 
-  constructor(op: string, steps: number, groups: Groups) {
+  readonly #told: Told
+  #histograms: HistogramSums | null = null
+
+  constructor(told: Told, op: string, steps: number, groups: Groups) {
+    this.#told = told
     this.#op = op
     this.#steps = steps
     this.#groups = groups
@@ -55,7 +60,52 @@ export class Accumulator {
   }
 
   /** Takes in rows `from … to - 1` of `labels`, whose values stand from the beginning of the buffers. */
-  add(labels: readonly Labels[], from: number, to: number, values: Float64Array, present: Uint8Array): void {
+  add(labels: readonly Labels[], from: number, to: number, { values, present, cells }: Rows): void {
+    if (cells) this.#mixed(labels, from, to, values, present, cells)
+    else this.#floats(labels, from, to, values, present)
+  }
+
+  /** Histograms count like any other, are summed apart, or are left out; the floats go their usual way. */
+  #mixed(
+    labels: readonly Labels[],
+    from: number,
+    to: number,
+    values: Float64Array,
+    present: Uint8Array,
+    cells: Cells,
+  ): void {
+    const op = this.#op
+    if (op === 'count' || op === 'group') {
+      this.#floats(labels, from, to, values, present)
+      return
+    }
+    if (op !== 'sum' && op !== 'avg') {
+      this.#floats(labels, from, to, values, withoutCells(this.#told, op, present, cells))
+      return
+    }
+    this.#histograms ??= new HistogramSums(this.#told, op === 'avg')
+    const steps = this.#steps
+    const floats = present.slice()
+    for (let row = from; row < to; row++)
+      for (let t = 0; t < steps; t++) {
+        const k = (row - from) * steps + t
+        const h = cells[k]
+        if (present[k] === 0 || !h) continue
+        floats[k] = 0
+        const place = this.#groups.idOf(labels[row]!) * steps + t
+        this.#histograms.add(place, h, labelOf(labels[row]!, metricName))
+      }
+    this.#grow(this.#groups.labels.length)
+    this.#floats(labels, from, to, values, floats)
+  }
+
+  #floats(
+    labels: readonly Labels[],
+    from: number,
+    to: number,
+    values: Float64Array,
+    present: Uint8Array,
+  ): void {
     const steps = this.#steps
     for (let row = from; row < to; row++) {
       const base = (row - from) * steps
@@ -173,7 +223,16 @@ export class Accumulator {
       present[k] = 1
       values[k] = this.#final(k)
     }
-    return { labels, nameless: false, distinct: !this.#groups.named, steps: this.#steps, values, present }
+    const cells = this.#histograms?.finish(present)
+    return {
+      labels,
+      nameless: false,
+      distinct: !this.#groups.named,
+      steps: this.#steps,
+      values,
+      present,
+      cells,
+    }
   }
 
   #final(k: number): number {
@@ -201,14 +260,16 @@ export class Accumulator {
 export const accumulatorSink = (accumulator: Accumulator, steps: number): RowSink => {
   let values = new Float64Array(0)
   let present = new Uint8Array(0)
+  let cells: Cells | undefined
   return {
-    take: (rows) => {
+    take: (rows, histograms) => {
       if (values.length < rows * steps) {
         values = new Float64Array(rows * steps)
         present = new Uint8Array(rows * steps)
       } else present.fill(0)
-      return { values, present }
+      cells = histograms ? new Array(rows * steps) : undefined
+      return { values, present, cells }
     },
-    done: (labels, from, to) => accumulator.add(labels, from, to, values, present),
+    done: (labels, from, to) => accumulator.add(labels, from, to, { values, present, cells }),
   }
 }

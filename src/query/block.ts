@@ -1,6 +1,10 @@
 // The working form of an instant vector at every step: one row a series, values and presence in flat arrays.
 import { AppError } from '../lib/errors.ts'
 import { type Labels, labelsKey, printLabels, withoutName } from '../model/labels.ts'
+import type { NativeHistogram } from '../model/native-histogram.ts'
+
+/** Native histograms beside values: what stands at a place is the value there, where it is undefined the float is. */
+export type Cells = (NativeHistogram | undefined)[]
 
 /**
  * Row i has its value at step t in `values[i · steps + t]`, there only when `present` is 1 at the same place. `nameless` says that
@@ -14,6 +18,8 @@ export interface Block {
   readonly steps: number
   values: Float64Array
   present: Uint8Array
+  /** Left out where no value is a histogram. */
+  cells?: Cells | undefined
 }
 
 export const emptyBlock = (steps: number): Block => ({
@@ -56,7 +62,24 @@ export const takeRows = (block: Block, rows: ArrayLike<number>): Block => {
     values.set(block.values.subarray(row * steps, (row + 1) * steps), i * steps)
     present.set(block.present.subarray(row * steps, (row + 1) * steps), i * steps)
   }
-  return { ...block, labels, values, present }
+  return { ...block, labels, values, present, cells: takeCells(block, rows) }
+}
+
+const takeCells = ({ cells, steps }: Block, rows: ArrayLike<number>): Cells | undefined => {
+  if (!cells) return undefined
+  const out: Cells = new Array(rows.length * steps)
+  for (let i = 0; i < rows.length; i++)
+    for (let t = 0; t < steps; t++) out[i * steps + t] = cells[rows[i]! * steps + t]
+  return out
+}
+
+/** The block without its histograms: for what works on floats only. */
+export const floatsOnly = (block: Block): Block => {
+  const { cells, present } = block
+  if (!cells) return block
+  for (let k = 0; k < present.length; k++) if (cells[k]) present[k] = 0
+  block.cells = undefined
+  return block
 }
 
 const sameLabels = (labels: Labels): AppError =>
@@ -72,7 +95,7 @@ const sameLabels = (labels: Labels): AppError =>
 export const joinRows = (block: Block, strict: boolean): Block => {
   if (block.distinct) return block
   const seen = new Map<string, number>()
-  const { steps, values, present } = block
+  const { steps, values, present, cells } = block
   const kept: number[] = []
   for (let row = 0; row < block.labels.length; row++) {
     const labels = labelsAt(block, row)
@@ -89,6 +112,7 @@ export const joinRows = (block: Block, strict: boolean): Block => {
       if (present[first * steps + t] === 1) throw sameLabels(labels)
       present[first * steps + t] = 1
       values[first * steps + t] = values[row * steps + t]!
+      if (cells) cells[first * steps + t] = cells[row * steps + t]
     }
   }
   const joined = kept.length === block.labels.length ? block : takeRows(block, kept)
@@ -117,5 +141,7 @@ export const repeat = (block: Block, steps: number): Block => {
     values.fill(block.values[i]!, i * steps, (i + 1) * steps)
     present.fill(block.present[i]!, i * steps, (i + 1) * steps)
   }
-  return { ...block, steps, values, present }
+  const cells: Cells | undefined = block.cells && new Array(n * steps)
+  if (cells) for (let i = 0; i < n; i++) cells.fill(block.cells![i], i * steps, (i + 1) * steps)
+  return { ...block, steps, values, present, cells }
 }

@@ -11,8 +11,9 @@ import { absentLabels, callOverVector, type Evaluator, scalarOf } from './functi
 import { type Grid, invariant, single, subgrid, windowsOf } from './grid.ts'
 import { Groups } from './groups.ts'
 import { type KernelSpec, latest, latestTime } from './kernel.ts'
-import { blockSink, counterCheck, type RowSink, runColumns, runSource } from './leaf.ts'
+import { blockSink, counterCheck, type RowSink, runColumns, runSource, type Told } from './leaf.ts'
 import { setOperation, vectorWithVector } from './matching.ts'
+import { withoutCells } from './native-aggregate.ts'
 import { negate, scalarWithScalar, vectorWithScalar } from './operators.ts'
 import type { Run } from './run.ts'
 import { keyOf, type Source, sourceOf } from './scan.ts'
@@ -70,7 +71,8 @@ const leafOf = async (run: Run, given: Expr, grid: Grid): Promise<Leaf | null> =
 
 const runLeaf = (run: Run, leaf: Leaf, sink: RowSink): Promise<void> => {
   const counted = leaf.name === 'rate' || leaf.name === 'increase'
-  return runSource(run, leaf.spec, leaf.source, counted ? counterCheck(run, leaf.from, sink) : sink)
+  const told = { run, from: leaf.from }
+  return runSource(told, leaf.spec, leaf.source, counted ? counterCheck(run, leaf.from, sink) : sink)
 }
 
 const leafBlock = async (run: Run, leaf: Leaf, grid: Grid): Promise<Block> => {
@@ -78,6 +80,15 @@ const leafBlock = async (run: Run, leaf: Leaf, grid: Grid): Promise<Block> => {
   await runLeaf(run, leaf, sink)
   const block = sink.block(distinctNames(leaf.source))
   return leaf.name === '' || keepsName.has(leaf.name) ? block : dropName(block, true)
+}
+
+/** A subquery may take one sample more than once, or miss it: what it said of resets is then not true of the samples around it. */
+const unhinted = (block: Block): Block => {
+  const { cells } = block
+  cells?.forEach((h, k) => {
+    if (h && h.hint !== 'gauge' && h.hint !== 'unknown') cells[k] = { ...h, hint: 'unknown' }
+  })
+  return block
 }
 
 /** A window function over a subquery: the inner expression becomes series on its own grid. */
@@ -94,9 +105,9 @@ const overSubquery = async (run: Run, e: CallNode, grid: Grid): Promise<Block> =
     distinct = block.distinct
     const windows = windowsOf(node, node.range, grid, run.ends)
     const counted = e.name === 'rate' || e.name === 'increase'
-    const columns = columnsOf(run, block, inner, false)
+    const columns = columnsOf(run, unhinted(block), inner, false)
     await runColumns(
-      run,
+      { run, from: node.from },
       windowKernel(e.name, params),
       windows,
       columns,
@@ -141,7 +152,14 @@ const timestamps = async (run: Run, e: CallNode, grid: Grid): Promise<Block> => 
   const block = await vector(run, arg, grid)
   for (let k = 0; k < block.values.length; k++)
     block.values[k] = (grid.startAt + (k % grid.count) * grid.step) / 1000
+  block.cells = undefined
   return dropName(block)
+}
+
+/** A block without its histograms, which is said. */
+const floatsAlone = (told: Told, op: string, block: Block): Block => {
+  const { present, cells } = block
+  return cells ? { ...block, cells: undefined, present: withoutCells(told, op, present, cells) } : block
 }
 
 const aggregate = async (run: Run, e: AggregateNode, grid: Grid): Promise<Block> => {
@@ -149,7 +167,12 @@ const aggregate = async (run: Run, e: AggregateNode, grid: Grid): Promise<Block>
   const param = e.param ? unwrap(e.param) : null
   const ks = param && param.kind !== 'string' ? await scalar(run, param, grid) : new Float64Array(grid.count)
   if (e.op !== 'quantile') checkParams(ks, e.op)
-  const block = await vector(run, e.expr, grid)
+  const given = await vector(run, e.expr, grid)
+  const keeps = e.op.startsWith('limit') || e.op === 'count_values'
+  // topk and bottomk stand where their note points at, quantile points at what it is of.
+  const block = keeps
+    ? given
+    : floatsAlone({ run, from: e.op === 'quantile' ? e.expr.from : e.from }, e.op, given)
   const groups = new Groups(e.grouping, e.without, block.nameless)
   switch (e.op) {
     case 'topk':
@@ -167,21 +190,31 @@ const aggregate = async (run: Run, e: AggregateNode, grid: Grid): Promise<Block>
 /** One-pass aggregations; over a leaf whose window nobody else wants, its rows go by without being kept. */
 const fused = async (run: Run, e: AggregateNode, grid: Grid): Promise<Block> => {
   const inner = unwrap(e.expr)
+  const told = { run, from: e.expr.from }
   const leaf = grid.count > 1 && invariant(inner) ? null : await leafOf(run, inner, grid)
   if (leaf && distinctNames(leaf.source) && (run.uses.get(keyOf(leaf.source)) ?? 1) < 2) {
     const nameless = leaf.name !== '' && !keepsName.has(leaf.name)
-    const accumulator = new Accumulator(e.op, grid.count, new Groups(e.grouping, e.without, nameless))
+    const accumulator = new Accumulator(told, e.op, grid.count, new Groups(e.grouping, e.without, nameless))
     await runLeaf(run, leaf, accumulatorSink(accumulator, grid.count))
     return accumulator.block()
   }
   const block = leaf ? await leafBlock(run, leaf, grid) : await vector(run, inner, grid)
-  const accumulator = new Accumulator(e.op, grid.count, new Groups(e.grouping, e.without, block.nameless))
+  const accumulator = new Accumulator(
+    told,
+    e.op,
+    grid.count,
+    new Groups(e.grouping, e.without, block.nameless),
+  )
   const rows = Math.max(1, Math.floor(200_000 / grid.count))
-  const { labels, values, present, steps } = block
+  const { labels, values, present, cells, steps } = block
   for (let from = 0; from < labels.length; from += rows) {
     const to = Math.min(from + rows, labels.length)
     const part = [from * steps, to * steps] as const
-    accumulator.add(labels, from, to, values.subarray(...part), present.subarray(...part))
+    accumulator.add(labels, from, to, {
+      values: values.subarray(...part),
+      present: present.subarray(...part),
+      cells: cells?.slice(...part),
+    })
     await run.pause()
   }
   return accumulator.block()
@@ -192,7 +225,7 @@ const binary = async (run: Run, e: BinaryNode, grid: Grid): Promise<Block> => {
   if (leftScalar || typeOf(e.right) === 'scalar') {
     const number = await scalar(run, leftScalar ? e.left : e.right, grid)
     const block = await vector(run, leftScalar ? e.right : e.left, grid)
-    return vectorWithScalar(block, number, e.op, e.bool, leftScalar)
+    return vectorWithScalar({ run, from: e.from }, block, number, e, leftScalar)
   }
   const left = await vector(run, e.left, grid)
   const right = await vector(run, e.right, grid)

@@ -1,13 +1,15 @@
 // Functions over instant vectors and scalars: which code each name runs.
 import { AppError } from '../lib/errors.ts'
 import { type Labels, labelsOf, metricName, noLabels } from '../model/labels.ts'
+import type { NativeHistogram } from '../model/native-histogram.ts'
 import { type CallNode, type Expr, unwrap } from './ast.ts'
-import { type Block, rowBlock } from './block.ts'
+import { type Block, dropName, floatsOnly, rowBlock } from './block.ts'
 import { datePart, isDateFunction } from './dates.ts'
 import type { Grid } from './grid.ts'
-import { histogramFraction, histogramQuantile } from './histogram.ts'
+import { histogramFraction, histogramQuantile, histogramQuantiles } from './histogram.ts'
 import { labelJoin, labelReplace, sortByLabel, sortByValue } from './label-functions.ts'
 import { mathFunction, roundTo } from './math.ts'
+import { nativeVariance } from './native-quantile.ts'
 import { mapValues } from './operators.ts'
 import type { Run } from './run.ts'
 
@@ -38,7 +40,7 @@ export const scalarOf = async (
 ): Promise<Float64Array> => {
   if (e.name === 'time') return times(grid)
   if (e.name === 'pi') return new Float64Array(grid.count).fill(Math.PI)
-  const { steps, values, present } = await evaluator.vector(run, e.args[0]!, grid)
+  const { steps, values, present } = floatsOnly(await evaluator.vector(run, e.args[0]!, grid))
   const out = new Float64Array(steps).fill(Number.NaN)
   const seen = new Uint32Array(steps)
   for (let k = 0; k < present.length; k++) {
@@ -66,7 +68,8 @@ export const absentLabels = (arg: Expr): Labels => {
   return labelsOf(told)
 }
 
-const clamp = (block: Block, low: Float64Array, high: Float64Array): Block => {
+const clamp = (given: Block, low: Float64Array, high: Float64Array): Block => {
+  const block = floatsOnly(given)
   const { steps, present } = block
   for (let k = 0; k < present.length; k++) if (high[k % steps]! < low[k % steps]!) present[k] = 0
   return mapValues(block, (v, t) => Math.max(low[t]!, Math.min(high[t]!, v)))
@@ -92,6 +95,11 @@ export const callOverVector = async (
     const block = await evaluator.vector(run, e.args[1]!, grid)
     return histogramQuantile(run, block, q, { q: e.args[0]!.from, vector: e.args[1]!.from })
   }
+  if (e.name === 'histogram_quantiles') {
+    const qs: Float64Array[] = []
+    for (let i = 2; i < e.args.length; i++) qs.push(await numbers(i))
+    return histogramQuantiles(run, await evaluator.vector(run, e.args[0]!, grid), text(e.args[1]!), qs, e)
+  }
   if (e.name === 'histogram_fraction') {
     const lower = await numbers(0)
     const upper = await numbers(1)
@@ -114,7 +122,31 @@ export const callOverVector = async (
 
 const scalarParams: ReadonlySet<string> = new Set(['round', 'clamp', 'clamp_min', 'clamp_max'])
 
+/** Functions that read a number off each native histogram. */
+const readings: Readonly<Record<string, (h: NativeHistogram) => number>> = {
+  histogram_count: (h) => h.count,
+  histogram_sum: (h) => h.sum,
+  histogram_avg: (h) => h.sum / h.count,
+  histogram_stdvar: nativeVariance,
+  histogram_stddev: (h) => Math.sqrt(nativeVariance(h)),
+}
+
+/** What is no histogram goes. */
+const readHistograms = (block: Block, read: (h: NativeHistogram) => number): Block => {
+  const { values, present, cells } = block
+  for (let k = 0; k < present.length; k++) {
+    if (present[k] === 0) continue
+    const cell = cells?.[k]
+    if (cell) values[k] = read(cell)
+    else present[k] = 0
+  }
+  block.cells = undefined
+  return dropName(block)
+}
+
 const overRows = (block: Block, e: CallNode, params: readonly Float64Array[]): Block => {
+  const read = readings[e.name]
+  if (read) return readHistograms(block, read)
   const f = mathFunction(e.name)
   if (f) return mapValues(block, f)
   const [a, b] = params
@@ -129,7 +161,7 @@ const overRows = (block: Block, e: CallNode, params: readonly Float64Array[]): B
       return mapValues(block, (v, t) => Math.min(a![t]!, v))
     case 'sort':
     case 'sort_desc':
-      return sortByValue(block, e.name === 'sort_desc')
+      return sortByValue(floatsOnly(block), e.name === 'sort_desc')
     case 'sort_by_label':
     case 'sort_by_label_desc':
       return sortByLabel(block, strings(e, 1), e.name === 'sort_by_label_desc')

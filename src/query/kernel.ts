@@ -1,6 +1,7 @@
 // How a function over windows sees one series: its samples, and a walk over the windows with two moving indexes.
 import { isStaleAt } from '../model/batch.ts'
-import type { SeriesColumns } from '../model/columns.ts'
+import type { HistogramRun, SeriesColumns } from '../model/columns.ts'
+import type { Cells } from './block.ts'
 import type { Windows } from './grid.ts'
 
 /** Samples `from … to - 1` of one series, ascending in time. The object is reused from series to series. */
@@ -21,8 +22,31 @@ export type Kernel = (
   base: number,
 ) => void
 
+/** What a function over windows has to say, about which metric. */
+export interface Notes {
+  readonly metric: string
+  warn(message: string): void
+  inform(message: string): void
+}
+
+/** One series with histograms: its floats, its histograms, and what the kernel made of the floats alone. */
+export interface Mixed {
+  readonly floats: SeriesView
+  readonly run: HistogramRun
+  readonly windows: Windows
+  readonly out: Float64Array
+  readonly present: Uint8Array
+  readonly cells: Cells
+  readonly base: number
+  readonly notes: Notes
+}
+
+/** Amends the kernel's answers for one series at every step where a histogram has a say. */
+export type MixedKernel = (mixed: Mixed) => void
+
 export interface KernelSpec {
   readonly kernel: Kernel
+  readonly mixed: MixedKernel
   /** Stale markers are left in for the kernel to see; otherwise they are taken out before. */
   readonly seesStale: boolean
   /** Each window's samples are gone over again, however much windows overlap. */
@@ -93,13 +117,37 @@ const lastOnce: NonNullable<KernelSpec['once']> = (columns, words, w, { from, to
   }
 }
 
+/** Takes the last histogram of each window where it is newer than the last float or stale marker. */
+const lastOfBoth =
+  (give: 'at' | 'value'): MixedKernel =>
+  ({ floats, run, windows: w, out, present, cells, base }) => {
+    let hi = 0
+    let f = floats.from
+    for (let t = 0; t < w.count; t++) {
+      const endAt = w.endAt + t * w.endStep
+      while (hi < run.at.length && run.at[hi]! <= endAt) hi++
+      while (f < floats.to && floats.at[f]! <= endAt) f++
+      if (hi === 0 || run.at[hi - 1]! <= endAt - w.range) continue
+      if (f > floats.from && floats.at[f - 1]! > run.at[hi - 1]!) continue
+      present[base + t] = 1
+      if (give === 'at') out[base + t] = run.at[hi - 1]! / 1000
+      else cells[base + t] = run.value[hi - 1]!
+    }
+  }
+
 export const latest: KernelSpec = {
   kernel: lastSample('value'),
+  mixed: lastOfBoth('value'),
   seesStale: true,
   rescans: false,
   once: lastOnce,
 }
-export const latestTime: KernelSpec = { kernel: lastSample('at'), seesStale: true, rescans: false }
+export const latestTime: KernelSpec = {
+  kernel: lastSample('at'),
+  mixed: lastOfBoth('at'),
+  seesStale: true,
+  rescans: false,
+}
 
 let scratchAt = new Float64Array(0)
 let scratchValue = new Float64Array(0)

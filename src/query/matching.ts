@@ -11,8 +11,9 @@ import {
   withoutName,
 } from '../model/labels.ts'
 import { type BinaryNode, comparisons, type Matching } from './ast.ts'
-import { type Block, emptyBlock, joinRows, labelsAt } from './block.ts'
+import { type Block, type Cells, emptyBlock, joinRows, labelsAt } from './block.ts'
 import { keyer } from './groups.ts'
+import { type Cell, isTrim, meet } from './native-operators.ts'
 import { arithmeticOf, comparisonOf } from './operators.ts'
 import type { Run } from './run.ts'
 
@@ -75,7 +76,16 @@ export const setOperation = (run: Run, op: string, left: Block, right: Block, ma
   present.set(left.present)
   present.set(rest.present, left.values.length)
   const labels = [left, rest].flatMap((b) => b.labels.map((_, row) => labelsAt(b, row)))
-  return joinAfterOr({ labels, nameless: false, distinct: false, steps: left.steps, values, present })
+  const cells: Cells | undefined = left.cells || rest.cells ? new Array(values.length) : undefined
+  if (cells) {
+    left.cells?.forEach((cell, k) => {
+      cells[k] = cell
+    })
+    rest.cells?.forEach((cell, k) => {
+      cells[left.values.length + k] = cell
+    })
+  }
+  return joinAfterOr({ labels, nameless: false, distinct: false, steps: left.steps, values, present, cells })
 }
 
 /** Equal rows join; afterwards rows may still be equal but for their names. */
@@ -126,7 +136,8 @@ const oneSide = (one: Block, ids: Int32Array, many: Block, matching: Matching, s
 }
 
 const resultLabels = (e: BinaryNode, many: Labels, one: Labels, matching: Matching): Labels => {
-  const base = comparisons.has(e.op) && !e.bool ? many : withoutName(many)
+  const keeps = (comparisons.has(e.op) && !e.bool) || isTrim(e.op)
+  const base = keeps ? many : withoutName(many)
   if (matching.card === 'one-to-one') return pick(base, new Set(matching.labels), matching.on)
   if (matching.include.length === 0) return base
   return withLabels(base, Object.fromEntries(matching.include.map((name) => [name, labelOf(one, name)])))
@@ -188,6 +199,8 @@ export const vectorWithVector = async (
   const swapped = matching.card === 'one-to-many'
   const [many, one] = swapped ? [right, left] : [left, right]
   const { steps } = left
+  const trims = isTrim(e.op)
+  const mixed = many.cells !== undefined || one.cells !== undefined || trims
   if (many.labels.length === 0 || one.labels.length === 0) return emptyBlock(steps)
   const ids = signatures(many, one, matching)
   const groups = oneSide(one, ids.b, many, matching, swapped ? 'left' : 'right')
@@ -201,17 +214,29 @@ export const vectorWithVector = async (
   // One to one, a match group may give one result a step, even where two would differ by name.
   const matched = matching.card === 'one-to-one' ? new Uint8Array(ids.count * steps) : null
   const test = comparisons.has(e.op) ? comparisonOf(e.op) : null
-  const f = test ? null : arithmeticOf(e.op)
+  const f = test || trims ? null : arithmeticOf(e.op)
+  const cells: Cells | undefined = mixed ? new Array(values.length) : undefined
+  const told = { run, from: e.from }
   for (const { many: m, one: o, out } of pairs) {
     const group = ids.a[m]!
     for (let t = 0; t < steps; t++) {
       if (many.present[m * steps + t] === 0 || one.present[o * steps + t] === 0) continue
       const x = many.values[m * steps + t]!
       const y = one.values[o * steps + t]!
-      const a = swapped ? y : x
-      const b = swapped ? x : y
-      const holds = test ? test(a, b) : true
+      const [a, b] = swapped ? [y, x] : [x, y]
       const k = out * steps + t
+      let holds = test ? test(a, b) : true
+      let made: Cell | undefined
+      if (mixed) {
+        const p = many.cells?.[m * steps + t]
+        const q = one.cells?.[o * steps + t]
+        if (p || q || trims) {
+          const met = swapped ? meet(told, e.op, q ?? y, p ?? x) : meet(told, e.op, p ?? x, q ?? y)
+          if (!met) continue
+          holds = met.holds
+          made = met.value
+        }
+      }
       // Whether a match is unique must not depend on what a filter lets through.
       if (matched && matched[group * steps + t] === 1) throw manyToOne()
       if (seen[k] === 1) throw notUnique(labels[out]!)
@@ -219,9 +244,10 @@ export const vectorWithVector = async (
       seen[k] = 1
       if (filter && !holds) continue
       present[k] = 1
-      values[k] = filter ? a : f ? f(a, b) : holds ? 1 : 0
+      if (typeof made === 'object' && !e.bool) cells![k] = made
+      else values[k] = filter ? a : f ? f(a, b) : holds ? 1 : 0
     }
     await run.pause()
   }
-  return { labels, nameless: false, distinct: !filter, steps, values, present }
+  return { labels, nameless: false, distinct: !filter && !trims, steps, values, present, cells }
 }

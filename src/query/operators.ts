@@ -1,8 +1,10 @@
 // Arithmetic and comparison, between columns and scalars.
 
-import { comparisons } from './ast.ts'
-import type { Block } from './block.ts'
-import { dropName } from './block.ts'
+import { times } from '../model/native-arithmetic.ts'
+import { type BinaryNode, comparisons } from './ast.ts'
+import { type Block, dropName, floatsOnly } from './block.ts'
+import type { Told } from './leaf.ts'
+import { isTrim, meet } from './native-operators.ts'
 import { power } from './numeric.ts'
 
 export type Arithmetic = (a: number, b: number) => number
@@ -47,15 +49,31 @@ const points = (block: Block, visit: (k: number, t: number) => void): void => {
   }
 }
 
+/** Points that are histograms, or that an operator for histograms finds: answered one by one, those without an answer go. */
+const mixedWithScalar = (told: Told, block: Block, scalar: Float64Array, op: string, left: boolean): void => {
+  const { values, present, steps } = block
+  const cells = block.cells ?? new Array<undefined>(present.length)
+  for (let k = 0; k < present.length; k++) {
+    if (present[k] === 0 || !(cells[k] || isTrim(op))) continue
+    const cell = cells[k] ?? values[k]!
+    const number = scalar[k % steps]!
+    const made = left ? meet(told, op, number, cell) : meet(told, op, cell, number)
+    if (!made) present[k] = 0
+    else if (typeof made.value !== 'number') cells[k] = made.value
+  }
+}
+
 /** A vector with a scalar, in place; `left` says that the scalar stands left. A filter keeps the vector's values and names. */
 export const vectorWithScalar = (
+  told: Told,
   block: Block,
   scalar: Float64Array,
-  op: string,
-  bool: boolean,
+  { op, bool }: BinaryNode,
   left: boolean,
 ): Block => {
   const { values, present } = block
+  if (block.cells || isTrim(op)) mixedWithScalar(told, block, scalar, op, left)
+  if (isTrim(op)) return block
   if (comparisons.has(op)) {
     const test = comparisonOf(op)
     const holds = left
@@ -86,8 +104,9 @@ export const vectorWithScalar = (
   return dropName(block)
 }
 
-/** A function of each value, in place. */
-export const mapValues = (block: Block, f: (v: number, t: number) => number): Block => {
+/** A function of each value that is a float, in place; histograms go. */
+export const mapValues = (given: Block, f: (v: number, t: number) => number): Block => {
+  const block = floatsOnly(given)
   const { values } = block
   points(block, (k, t) => {
     values[k] = f(values[k]!, t)
@@ -95,4 +114,11 @@ export const mapValues = (block: Block, f: (v: number, t: number) => number): Bl
   return dropName(block)
 }
 
-export const negate = (block: Block): Block => mapValues(block, (v) => -v)
+export const negate = (block: Block): Block => {
+  const { values, cells } = block
+  points(block, (k) => {
+    values[k] = -values[k]!
+    if (cells?.[k]) cells[k] = times(cells[k], -1)
+  })
+  return dropName(block)
+}

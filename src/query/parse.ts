@@ -73,6 +73,8 @@ const levels: Readonly<Record<string, number>> = {
   '<': 3,
   '>': 3,
   '<=': 3,
+  '</': 3,
+  '>/': 3,
   '>=': 3,
   '+': 4,
   '-': 4,

@@ -1,5 +1,6 @@
 // A range vector asked for by itself: the points as they were read, or a subquery's.
 import { AppError } from '../lib/errors.ts'
+import type { HistogramRun } from '../model/columns.ts'
 import type { Labels } from '../model/labels.ts'
 import type { Matrix } from '../model/result.ts'
 import { matrixOf } from './answer.ts'
@@ -11,6 +12,7 @@ import type { Run } from './run.ts'
 import { slices, sourceOf, wordsFor } from './scan.ts'
 
 interface Points {
+  readonly histograms: HistogramRun | undefined
   readonly labels: Labels
   readonly at: Float64Array
   readonly value: Float64Array
@@ -41,10 +43,23 @@ export const rangeVector = async (run: Run, e: Expr, grid: Grid): Promise<Matrix
       let { from, to } = view
       while (from < to && view.at[from]! <= firstAt(windows)) from++
       while (to > from && view.at[to - 1]! > lastAt(windows)) to--
-      if (from < to) found.push({ labels, at: view.at.slice(from, to), value: view.value.slice(from, to) })
+      const histograms = between(columns.histograms?.[i], firstAt(windows), lastAt(windows))
+      if (from < to || histograms)
+        found.push({ labels, at: view.at.slice(from, to), value: view.value.slice(from, to), histograms })
     })
   }
   return joined(found)
+}
+
+/** The histograms in `(startAt, endAt]`; undefined when there are none. */
+const between = (run: HistogramRun | undefined, startAt: number, endAt: number): HistogramRun | undefined => {
+  if (!run) return undefined
+  const { at, value } = run
+  let from = 0
+  let to = at.length
+  while (from < to && at[from]! <= startAt) from++
+  while (to > from && at[to - 1]! > endAt) to--
+  return from === to ? undefined : { at: at.subarray(from, to), value: value.slice(from, to) }
 }
 
 const joined = (series: readonly Points[]): Matrix => {
@@ -61,5 +76,6 @@ const joined = (series: readonly Points[]): Matrix => {
     n += s.at.length
     end[i] = n
   })
-  return { kind: 'matrix', labels: series.map((s) => s.labels), start, end, at, value }
+  const histograms = series.some((s) => s.histograms) ? series.map((s) => s.histograms) : undefined
+  return { kind: 'matrix', labels: series.map((s) => s.labels), start, end, at, value, histograms }
 }

@@ -25,9 +25,31 @@ const findResets = (s: SeriesView): number => {
 }
 
 /**
- * Prometheus's extrapolation: an edge nearer than 1.1 average sample distances is reached, else half a distance is added; a counter is
- * not taken below zero at the window's start. `rise` is last - first with resets undone. Times in milliseconds.
+ * What a rise between two samples is multiplied by, as Prometheus extrapolates: an edge nearer than 1.1 average sample distances is reached, else
+ * half a distance is added; a counter is not taken below zero at the window's start. `share`: the counter's first value over its rise, infinite
+ * for what may be below zero. Times in milliseconds.
  */
+export const stretch = (
+  firstAt: number,
+  lastAt: number,
+  gaps: number,
+  startAt: number,
+  endAt: number,
+  share: number,
+): number => {
+  const sampled = (lastAt - firstAt) / 1000
+  const average = sampled / gaps
+  const threshold = average * 1.1
+  let toStart = (firstAt - startAt) / 1000
+  let toEnd = (endAt - lastAt) / 1000
+  if (toStart >= threshold) toStart = average / 2
+  const toZero = sampled * share
+  if (toZero < toStart) toStart = toZero
+  if (toEnd >= threshold) toEnd = average / 2
+  return (sampled + toStart + toEnd) / sampled
+}
+
+/** `rise` (last - first with resets undone) over the whole window. */
 const extrapolated = (
   s: SeriesView,
   lo: number,
@@ -37,19 +59,8 @@ const extrapolated = (
   endAt: number,
   counter: boolean,
 ): number => {
-  const first = s.at[lo]!
-  const sampled = (s.at[last]! - first) / 1000
-  const average = sampled / (last - lo)
-  const threshold = average * 1.1
-  let toStart = (first - startAt) / 1000
-  let toEnd = (endAt - s.at[last]!) / 1000
-  if (toStart >= threshold) toStart = average / 2
-  if (counter && rise > 0 && s.value[lo]! >= 0) {
-    const toZero = sampled * (s.value[lo]! / rise)
-    if (toZero < toStart) toStart = toZero
-  }
-  if (toEnd >= threshold) toEnd = average / 2
-  return rise * ((sampled + toStart + toEnd) / sampled)
+  const share = counter && rise > 0 && s.value[lo]! >= 0 ? s.value[lo]! / rise : Number.POSITIVE_INFINITY
+  return rise * stretch(s.at[lo]!, s.at[last]!, last - lo, startAt, endAt, share)
 }
 
 /** One kernel for the three: `counter` undoes resets, `perSecond` divides by the range. At least two samples are needed. */

@@ -2,6 +2,7 @@
 import { instant } from '../lib/time.ts'
 import { wordsOf } from '../model/batch.ts'
 import type { SeriesColumns } from '../model/columns.ts'
+import type { NativeHistogram } from '../model/native-histogram.ts'
 import type { Scan } from '../model/plan.ts'
 import type { Expr, SelectorNode } from './ast.ts'
 import { childrenOf } from './ast.ts'
@@ -85,13 +86,18 @@ export const copyColumns = (c: SeriesColumns): SeriesColumns => {
     at.set(c.at.subarray(c.start[i]!, c.end[i]!), start[i]!)
     value.set(c.value.subarray(c.start[i]!, c.end[i]!), start[i]!)
   }
-  return { labels: c.labels.slice(), start, end, at, value }
+  return { labels: c.labels.slice(), start, end, at, value, histograms: c.histograms }
 }
+
+/** How many samples a native histogram counts as, by its size. */
+export const samplesIn = ({ positive, negative, bounds }: NativeHistogram): number =>
+  4 + positive.index.length + negative.index.length + (bounds.length >> 1)
 
 const countSlice = (run: Run, c: SeriesColumns): void => {
   run.countSeries(c.labels.length)
   let samples = 0
   for (let i = 0; i < c.labels.length; i++) samples += c.end[i]! - c.start[i]!
+  for (const own of c.histograms ?? []) for (const h of own?.value ?? []) samples += samplesIn(h)
   run.countSamples(samples)
 }
 

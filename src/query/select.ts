@@ -2,6 +2,7 @@
 import { AppError } from '../lib/errors.ts'
 import { hashInto } from '../lib/hash.ts'
 import { type Labels, labelsKey, labelsOf, recordOf } from '../model/labels.ts'
+import { printHistogram } from '../model/native-text.ts'
 import { anyPresent, type Block, labelsAt, takeRows } from './block.ts'
 import type { Groups } from './groups.ts'
 import { quantileOf } from './numeric.ts'
@@ -139,14 +140,15 @@ export const quantile = async (
 
 /** `count_values`: one row for each different value in a group, named by the label. */
 export const countValues = (run: Run, block: Block, groups: Groups, label: string): Block => {
-  const { steps, values, present } = block
+  const { steps, values, present, cells } = block
   const rows = new Map<string, { labels: Labels; counts: Float64Array }>()
   for (const [g, members] of rowsByGroup(block, groups).entries()) {
     const record = recordOf(groups.labels[g]!)
     for (const row of members)
       for (let t = 0; t < steps; t++) {
         if (present[row * steps + t] === 0) continue
-        const text = formatNumber(values[row * steps + t]!)
+        const cell = cells?.[row * steps + t]
+        const text = cell ? printHistogram(cell) : formatNumber(values[row * steps + t]!)
         const labels = labelsOf({ ...record, [label]: text })
         const key = labelsKey(labels)
         let held = rows.get(key)

@@ -39,21 +39,16 @@ add('predict_linear', ['matrix', 'scalar'])
 add('double_exponential_smoothing', ['matrix', 'scalar', 'scalar'])
 add('histogram_quantile', ['scalar', 'vector'])
 add('histogram_fraction', ['scalar', 'scalar', 'vector'])
+add('histogram_avg histogram_count histogram_sum histogram_stddev histogram_stdvar', ['vector'])
+add('histogram_quantiles', ['vector', 'string', 'scalar', 'scalar'], 'vector', -1)
 add('label_replace', ['vector', 'string', 'string', 'string', 'string'])
 add('label_join', ['vector', 'string', 'string', 'string'], 'vector', -1)
 add('sort_by_label sort_by_label_desc', ['vector', 'string'], 'vector', -1)
 
 export const signatures: ReadonlyMap<string, Signature> = new Map(Object.entries(table))
 
-const native = 'works on native histograms only, which are not stored here; use classic buckets'
 /** Functions that the grammar or earlier versions know and we do not evaluate: name → why. */
 export const refused: ReadonlyMap<string, string> = new Map([
-  ['histogram_avg', native],
-  ['histogram_count', native],
-  ['histogram_sum', native],
-  ['histogram_stddev', native],
-  ['histogram_stdvar', native],
-  ['histogram_quantiles', 'is not supported; use histogram_quantile once for each quantile'],
   ['info', 'is not supported; join the info metric with "* on (...) group_left (...)"'],
   ['start_timestamp', 'is not supported: start timestamps are not stored'],
   ['holt_winters', 'was renamed; use double_exponential_smoothing'],

@@ -1,6 +1,7 @@
 // Every function over a range vector, as a kernel.
 import { AppError } from '../lib/errors.ts'
 import { type Kernel, type KernelSpec, perWindow, type SeriesView } from './kernel.ts'
+import { mixedKernel } from './native-windows.ts'
 import { isInfinite, meanOf, quantileOf, Sum, sumOf, varianceOf } from './numeric.ts'
 import { lastSlope, slope } from './rate.ts'
 
@@ -153,14 +154,16 @@ const moving: ReadonlySet<string> = new Set([
 /** The kernel of a function over a range vector; `params` are its scalar arguments, one value a step. */
 export const windowKernel = (name: string, params: readonly Float64Array[]): KernelSpec => {
   const known = plain[name]
-  if (known) return { kernel: known, seesStale: false, rescans: !moving.has(name) }
+  const mixed = mixedKernel(name)
+  if (known) return { kernel: known, mixed, seesStale: false, rescans: !moving.has(name) }
   const [a, b] = params as [Float64Array, Float64Array]
-  if (name === 'predict_linear') return { kernel: predict(a), seesStale: false, rescans: true }
+  if (name === 'predict_linear') return { kernel: predict(a), mixed, seesStale: false, rescans: true }
   if (name === 'double_exponential_smoothing')
-    return { kernel: smooth(a, b), seesStale: false, rescans: true }
+    return { kernel: smooth(a, b), mixed, seesStale: false, rescans: true }
   if (name === 'quantile_over_time')
     return {
       kernel: perWindow((s, lo, hi, t) => quantileOf(a[t]!, s.value.slice(lo, hi))),
+      mixed,
       seesStale: false,
       rescans: true,
     }

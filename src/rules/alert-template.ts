@@ -50,7 +50,8 @@ export interface AlertTexts {
 interface TemplateData {
   /** Labels of the result, with its name. */
   readonly labels: Labels
-  readonly value: number
+  /** A text for what is no number. */
+  readonly value: number | string
 }
 
 export interface AlertTemplates {
@@ -115,7 +116,7 @@ export const createAlertTemplates = (texts: AlertTexts, deps: AlertTemplateDeps)
   }
 }
 
-export const templateSample = (labels: Labels, value: number): TemplateSample => ({
+export const templateSample = (labels: Labels, value: number | string): TemplateSample => ({
   Labels: new Map(Object.entries(recordOf(labels))),
   Value: value,
 })

@@ -4,7 +4,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Duration, duration, type Instant, instant } from '../lib/time.ts'
 import type { Alert } from '../model/alert.ts'
-import { type Labels, labelsKey, printLabels, recordOf } from '../model/labels.ts'
+import { labelsKey, printLabels, recordOf } from '../model/labels.ts'
 import type { AlertSink } from '../model/ports/alert-sink.ts'
 import type { AlertingRuleState, RecordingRuleState, RuleHealth } from '../model/rule-group.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
@@ -22,7 +22,7 @@ import {
 } from './alerting.ts'
 import { ruleIdentity } from './group.ts'
 import { type AskInstant, orAborted } from './query-gate.ts'
-import { alertLabels, asVector, recorded } from './recording.ts'
+import { alertLabels, asVector, type Recorded, recorded, shownValue } from './recording.ts'
 import type { AlertingRule, Rule } from './rule-file.ts'
 import type { RuleMetrics } from './rule-metrics.ts'
 import { refusedError, type SeriesOutput } from './series-output.ts'
@@ -149,7 +149,7 @@ export class RuleRunner {
     return this.#live
   }
 
-  #write(output: SeriesOutput, series: readonly { labels: Labels; value: number }[], at: Instant): number {
+  #write(output: SeriesOutput, series: readonly Recorded[], at: Instant): number {
     const { live, refused } = output.add(this, series, this.#live, at)
     this.#live = live
     return refused
@@ -196,15 +196,16 @@ export class RuleRunner {
       externalURL: this.#deps.externalURL(),
       query: async (expr) => {
         const vector = asVector((await this.#deps.ask(expr, at, signal)).value)
-        return vector.labels.map((labels, i) => templateSample(labels, vector.values[i]!))
+        return vector.labels.map((labels, i) => templateSample(labels, shownValue(vector, i)))
       },
     }
     const matches: Match[] = []
     const keys = new Set<string>()
     for (const [i, result] of samples.labels.entries()) {
-      const value = samples.values[i]!
+      // A histogram is there or not; as a number an alert shows 0 for it, as Prometheus does.
+      const value = samples.histograms?.[i] ? 0 : samples.values[i]!
       if (i % breath === breath - 1) await breathe()
-      const texts = await this.#templates!.render({ labels: result, value }, context)
+      const texts = await this.#templates!.render({ labels: result, value: shownValue(samples, i) }, context)
       const labels = alertLabels(result, texts.labels, rule.name)
       const key = labelsKey(labels)
       if (keys.has(key))

@@ -1,6 +1,9 @@
 // The notation of promtool's test files: series (`name{label="value"}`) and their values (`0+10x5 _x2 stale`).
 import { AppError } from '../lib/errors.ts'
 import { type Labels, labelsOf } from '../model/labels.ts'
+import { added } from '../model/native-arithmetic.ts'
+import type { NativeHistogram } from '../model/native-histogram.ts'
+import { parseHistogram } from './histogram-notation.ts'
 
 const bad = (text: string, why: string): AppError =>
   new AppError('bad_data', `${JSON.stringify(text)}: ${why}`)
@@ -49,7 +52,7 @@ export const parseSeries = (text: string): Labels => {
 }
 
 /** One step of a series: a value, no sample, or its end. */
-export type Step = number | 'none' | 'stale'
+export type Step = number | NativeHistogram | 'none' | 'stale'
 
 const number = '[+-]?(?:\\d+\\.?\\d*(?:[eE][+-]?\\d+)?|\\.\\d+(?:[eE][+-]?\\d+)?|[Ii]nf|[Nn]a[Nn])'
 const sequence = new RegExp(`^(${number})(?:([+-])(${number.replace('[+-]?', '')}))?(?:x(\\d+))?$`)
@@ -63,12 +66,38 @@ const numberOf = (text: string): number =>
       : Number.POSITIVE_INFINITY
     : Number(text)
 
+const histograms = /^\{\{([^}]*)\}\}(?:([+-])\{\{([^}]*)\}\})?(?:x(\d+))?$/
+
+/** `{{…}}`, `{{…}}xn`, `{{…}}+{{…}}xn`: as for numbers. */
+const histogramSteps = (word: string, text: string): Step[] => {
+  const found = histograms.exec(word)
+  if (!found) throw bad(text, `${JSON.stringify(word)} is no histogram; write {{field:value …}}`)
+  const by = found[3] === undefined ? null : parseHistogram(found[3])
+  const times = Number(found[4] ?? 0)
+  if (times > most) throw bad(text, `more than ${most} values`)
+  const steps: Step[] = []
+  let value = parseHistogram(found[1]!)
+  for (let i = 0; ; i++) {
+    steps.push(value)
+    if (i >= times) return steps
+    if (!by) continue
+    const next = added(value, by, found[2] === '-' ? -1 : 1)
+    if (!next) throw bad(text, 'custom and exponential buckets cannot be added')
+    value = { ...next.value, hint: value.hint }
+  }
+}
+
+const words = /\{\{[^}]*\}\}(?:[+-]\{\{[^}]*\}\})?[^\s{]*|\S+/g
+
 /** `a+bxn` is a, a+b … a+n·b (n+1 values); `axn` n+1 times a; `_` no sample, `_xn` n of them; `stale` the end. Throws `bad_data`. */
 export const parseValues = (text: string): Step[] => {
   const steps: Step[] = []
-  for (const word of text.trim().split(/\s+/).filter(Boolean)) {
-    if (word.startsWith('{{'))
-      throw bad(text, 'histograms as test values are not supported yet; use their classic series')
+  for (const [word] of text.matchAll(words)) {
+    if (word.startsWith('{{')) {
+      steps.push(...histogramSteps(word, text))
+      if (steps.length > most) throw bad(text, `more than ${most} values`)
+      continue
+    }
     if (word === 'stale') {
       steps.push('stale')
       continue

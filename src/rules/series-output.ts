@@ -1,16 +1,20 @@
 // What rules write: samples and stale markers collected into one batch, put into the sink at once.
 import { AppError } from '../lib/errors.ts'
+import { RowWriter } from '../lib/row-binary.ts'
 import type { Instant } from '../lib/time.ts'
 import { type Batch, staleMarker } from '../model/batch.ts'
-import { type Labels, labelOf, metricName } from '../model/labels.ts'
+import { labelOf, metricName } from '../model/labels.ts'
+import { encodeHistogram, type NativeHistogram } from '../model/native-histogram.ts'
+import type { SeriesRows } from '../model/packed-rows.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
+import type { Recorded } from './recording.ts'
 
 /** One evaluation's samples of one rule, not yet pushed. */
 interface Pending {
   readonly owner: object
   readonly ref: SeriesRef
   readonly at: Instant
-  readonly value: number
+  readonly value: number | NativeHistogram
   readonly stale: boolean
 }
 
@@ -38,7 +42,7 @@ export class SeriesOutput {
    */
   add(
     owner: object,
-    series: readonly { labels: Labels; value: number }[],
+    series: readonly Recorded[],
     before: ReadonlySet<SeriesRef>,
     at: Instant,
   ): { live: ReadonlySet<SeriesRef>; refused: number } {
@@ -57,7 +61,7 @@ export class SeriesOutput {
     return { live, refused }
   }
 
-  #put(owner: object, ref: SeriesRef, at: Instant, value: number, stale: boolean): void {
+  #put(owner: object, ref: SeriesRef, at: Instant, value: number | NativeHistogram, stale: boolean): void {
     this.#pending.push({ owner, ref, at, value, stale })
     this.#names.add(labelOf(this.#table.labels(ref), metricName))
     this.samples++
@@ -65,20 +69,38 @@ export class SeriesOutput {
 
   /** The batch of all that was added since the last call, and the rules it came from; null when there is none. */
   take(): { batch: Batch; owners: ReadonlySet<object> } | null {
-    const rows = this.#pending
-    if (rows.length === 0) return null
+    const all = this.#pending
+    if (all.length === 0) return null
+    const rows = all.filter((row) => typeof row.value === 'number')
     const batch: Batch = {
       ref: Uint32Array.from(rows, (r) => r.ref),
       at: Float64Array.from(rows, (r) => r.at),
-      value: Float64Array.from(rows, (r) => r.value),
+      value: Float64Array.from(rows, (r) => r.value as number),
       metadata: [],
       events: [],
       costs: [],
+      histograms: histogramRows(all),
     }
     for (const [i, row] of rows.entries()) if (row.stale) staleMarker(batch.value, i)
     this.#pending = []
     this.#names.clear()
-    return { batch, owners: new Set(rows.map((r) => r.owner)) }
+    return { batch, owners: new Set(all.map((r) => r.owner)) }
+  }
+}
+
+const histogramRows = (all: readonly Pending[]): SeriesRows | undefined => {
+  const own = all.filter((row) => typeof row.value === 'object')
+  if (own.length === 0) return undefined
+  const rows = new RowWriter(own.length * 256)
+  const ends = own.map((row) => {
+    encodeHistogram(row.value as NativeHistogram, rows)
+    return rows.length
+  })
+  return {
+    ref: Uint32Array.from(own, (r) => r.ref),
+    at: Float64Array.from(own, (r) => r.at),
+    ends: Uint32Array.from(ends),
+    bytes: rows.bytes(),
   }
 }
 

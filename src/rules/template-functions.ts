@@ -9,7 +9,7 @@ import { type Instant, instant, parseDuration } from '../lib/time.ts'
 /** One element of a query's result as templates see it. */
 export interface TemplateSample {
   readonly Labels: ReadonlyMap<string, string>
-  readonly Value: number
+  readonly Value: number | string
 }
 
 export interface TemplateContext {

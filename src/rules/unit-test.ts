@@ -2,11 +2,12 @@
 import { z } from 'zod'
 import type { Clock } from '../lib/clock.ts'
 import { durationSchema } from '../lib/config.ts'
-import { messageOf } from '../lib/errors.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Duration, duration, formatDuration, instant, minute, plus } from '../lib/time.ts'
 import { parseYaml, problemsError, problemsOf } from '../lib/yaml.ts'
 import { type Labels, labelsKey, labelsOf, printLabels, withLabels } from '../model/labels.ts'
+import type { NativeHistogram } from '../model/native-histogram.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { Querier } from '../model/ports/querier.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
@@ -14,6 +15,7 @@ import { noTracer } from '../model/ports/tracer.ts'
 import { SeriesTable } from '../model/series.ts'
 import type { AlertEntry } from './alerting.ts'
 import { GroupRunner, type GroupRunnerDeps } from './group-runner.ts'
+import { checkSample, parseHistogram, writeHistogram } from './histogram-notation.ts'
 import { createMemorySeries, type MemorySeries } from './memory-series.ts'
 import { asVector } from './recording.ts'
 import { type RuleGroup, readRuleFile } from './rule-file.ts'
@@ -43,7 +45,13 @@ const testSchema = z.strictObject({
     z.strictObject({
       expr: textSchema,
       eval_time: durationSchema,
-      exp_samples: listSchema(z.strictObject({ labels: textSchema.default('{}'), value: valueSchema })),
+      exp_samples: listSchema(
+        z.strictObject({
+          labels: textSchema.default('{}'),
+          value: valueSchema.default(0),
+          histogram: textSchema.optional(),
+        }),
+      ),
     }),
   ),
   external_labels: textsSchema,
@@ -113,7 +121,12 @@ const load = (test: TestGroup, series: MemorySeries): void => {
   for (const input of test.input_series) {
     const labels = parseSeries(input.series)
     for (const [i, step] of parseValues(input.values).entries())
-      if (step !== 'none') series.add(labels, i * test.interval, step === 'stale' ? null : step)
+      if (step !== 'none')
+        series.add(
+          labels,
+          i * test.interval,
+          step === 'stale' ? null : typeof step === 'object' ? checkSample(step) : step,
+        )
   }
 }
 
@@ -231,6 +244,35 @@ const same = (a: number, b: number, fuzzy: boolean): boolean => {
   return Math.abs(a - b) <= 1e-11 * Math.max(Math.abs(a), Math.abs(b))
 }
 
+type Tested = number | NativeHistogram
+
+const sameAll = (a: readonly number[], b: readonly number[], fuzzy: boolean): boolean =>
+  a.length === b.length && a.every((v, i) => same(v, b[i]!, fuzzy))
+
+const sameTested = (a: Tested, b: Tested, fuzzy: boolean): boolean => {
+  if (typeof a === 'number' || typeof b === 'number')
+    return typeof a === 'number' && typeof b === 'number' && same(a, b, fuzzy)
+  return (
+    a.schema === b.schema &&
+    sameAll(
+      [a.count, a.sum, a.zeroThreshold, a.zeroCount],
+      [b.count, b.sum, b.zeroThreshold, b.zeroCount],
+      fuzzy,
+    ) &&
+    [a.positive, a.negative].every((side, i) => {
+      const other = i === 0 ? b.positive : b.negative
+      return sameAll(side.index, other.index, fuzzy) && sameAll(side.count, other.count, fuzzy)
+    }) &&
+    sameAll(a.bounds, b.bounds, fuzzy)
+  )
+}
+
+const expectedHistogram = (text: string): NativeHistogram => {
+  const m = /^\s*\{\{(.*)\}\}\s*$/s.exec(text)
+  if (!m) throw new AppError('bad_data', `histogram: ${JSON.stringify(text)} is no {{field:value …}}`)
+  return parseHistogram(m[1]!)
+}
+
 const checkExpr = async (
   check: TestGroup['promql_expr_test'][number],
   querier: Querier,
@@ -243,20 +285,21 @@ const checkExpr = async (
     const got = vector.labels.map((labels, i) => ({
       key: labelsKey(labels),
       labels,
-      value: vector.values[i]!,
+      value: vector.histograms?.[i] ?? vector.values[i]!,
     }))
     const expected = check.exp_samples.map((e) => {
       const labels = parseSeries(e.labels)
-      return { key: labelsKey(labels), labels, value: e.value }
+      return { key: labelsKey(labels), labels, value: e.histogram ? expectedHistogram(e.histogram) : e.value }
     })
-    const show = (s: { labels: Labels; value: number }): string => `${printLabels(s.labels)} ${s.value}`
+    const show = (s: { labels: Labels; value: Tested }): string =>
+      `${printLabels(s.labels)} ${typeof s.value === 'object' ? writeHistogram(s.value) : s.value}`
     const order = (a: { key: string }, b: { key: string }): number =>
       a.key < b.key ? -1 : a.key > b.key ? 1 : 0
     got.sort(order)
     expected.sort(order)
     const equal =
       got.length === expected.length &&
-      got.every((g, i) => g.key === expected[i]!.key && same(g.value, expected[i]!.value, fuzzy))
+      got.every((g, i) => g.key === expected[i]!.key && sameTested(g.value, expected[i]!.value, fuzzy))
     if (equal) return []
     return [`${where}\n    exp:${lines(expected.map(show))}\n    got:${lines(got.map(show))}`]
   } catch (error) {

@@ -3,13 +3,16 @@ import { AppError } from '../lib/errors.ts'
 import type { Connection } from './connection.ts'
 import { otelLookups } from './otel-lookups.ts'
 import {
+  addColumn,
   addCostColumns,
   alterTtl,
   createDatabase,
   createTable,
   exemplars,
   firstTables,
+  histograms,
   type Retention,
+  series,
   storedAs,
   type Target,
   tables,
@@ -33,6 +36,14 @@ const migrations: readonly Migration[] = [
     version: 2,
     name: 'exemplars',
     statements: (target, retention) => createTable(exemplars, target, retention),
+  },
+  {
+    version: 3,
+    name: 'native histograms',
+    statements: (target, retention) => [
+      ...createTable(histograms, target, retention),
+      ...addColumn(series, 'histograms', target),
+    ],
   },
   {
     version: 4,

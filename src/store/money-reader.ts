@@ -23,7 +23,7 @@ const columns: Readonly<Record<CostGroup, string>> = {
   price_version: 'price_version',
 }
 /** Parts of a dollar in which sums are exact. */
-const parts = 'toInt128(round(usd * 1e12))'
+const parts = 'toInt128(round(usd * 1e12)) AS parts'
 const within = 'at >= fromUnixTimestamp64Milli({from:Int64}) AND at < fromUnixTimestamp64Milli({to:Int64})'
 
 /** Sums of trillionths of a dollar as a decimal number without noise. */
@@ -70,13 +70,13 @@ class ClickHouseMoney implements MoneyReader {
     if (named.some((column) => column === undefined))
       throw new AppError('bad_data', `costs cannot be grouped by ${by.join(', ')}`)
     const list = named.length > 0 ? `${named.join(', ')}, ` : ''
-    const sql = `SELECT ${list}toString(sum(${parts})) AS usd, toString(sumIf(${parts}, attributes['outcome'] = 'error')) AS failed, countIf(startsWith(id, 'span:')) AS calls, count() AS rows FROM costs FINAL WHERE ${within}${named.length > 0 ? ` GROUP BY ${named.join(', ')}` : ''} ORDER BY sum(${parts}) DESC LIMIT {limit:UInt32}`
-    type Row = Record<string, string> & { usd: string; failed: string; calls: string; rows: string }
+    const sql = `SELECT ${list}toString(sum(parts)) AS spent, toString(sumIf(parts, attributes['outcome'] = 'error')) AS failed, countIf(startsWith(id, 'span:')) AS calls, count() AS rows FROM (SELECT *, ${parts} FROM costs FINAL WHERE ${within})${named.length > 0 ? ` GROUP BY ${named.join(', ')}` : ''} ORDER BY sum(parts) DESC LIMIT {limit:UInt32}`
+    type Row = Record<string, string> & { spent: string; failed: string; calls: string; rows: string }
     const found = await this.#rows<Row>(sql, { ...span(fromAt, toAt), limit }, signal)
     return found.map(
       (row): CostSum => ({
         group: Object.fromEntries(by.map((group) => [group, row[columns[group]] ?? ''])),
-        usd: exactUsd(row.usd),
+        usd: exactUsd(row.spent),
         failedUsd: exactUsd(row.failed),
         calls: Number(row.calls),
         rows: Number(row.rows),
@@ -88,12 +88,12 @@ class ClickHouseMoney implements MoneyReader {
     { fromAt, toAt, limit }: Parameters<MoneyReader['topTraces']>[0],
     signal: AbortSignal,
   ): Promise<TraceSum[]> {
-    const sql = `SELECT trace_id, toString(sum(${parts})) AS usd, count() AS calls, toUnixTimestamp64Milli(min(c.at)) AS first, groupUniqArray(8)(agent) AS agents FROM (SELECT * FROM costs FINAL WHERE ${within} AND trace_id != '') AS c GROUP BY trace_id ORDER BY sum(${parts}) DESC LIMIT {limit:UInt32}`
-    type Row = { trace_id: string; usd: string; calls: string; first: string; agents: string[] }
+    const sql = `SELECT trace_id, toString(sum(parts)) AS spent, count() AS calls, toUnixTimestamp64Milli(min(c.at)) AS first, groupUniqArray(8)(agent) AS agents FROM (SELECT *, ${parts} FROM costs FINAL WHERE ${within} AND trace_id != '') AS c GROUP BY trace_id ORDER BY sum(parts) DESC LIMIT {limit:UInt32}`
+    type Row = { trace_id: string; spent: string; calls: string; first: string; agents: string[] }
     const found = await this.#rows<Row>(sql, { ...span(fromAt, toAt), limit }, signal)
     return found.map((row) => ({
       traceId: row.trace_id,
-      usd: exactUsd(row.usd),
+      usd: exactUsd(row.spent),
       calls: Number(row.calls),
       at: instant(Number(row.first)),
       agents: [...row.agents].sort(),
@@ -166,17 +166,17 @@ class ClickHouseMoney implements MoneyReader {
   async days({ fromAt, toAt }: Within, signal: AbortSignal): Promise<DayCost[]> {
     const tag = (key: string): string => `attributes['${key}']`
     // Rows that came as a bill keep their own identity; all others are put together by day.
-    const sql = `SELECT day, agent, version, model, provider, service, owner, unit, price_version, kind, bill, any(attributes) AS attributes, toString(sum(parts)) AS usd, sum(quantity) AS quantity, count() AS rows FROM (SELECT toString(toDate(at, 'UTC')) AS day, agent, version, model, provider, service, owner, unit, price_version, multiIf(startsWith(id, 'focus:'), 'focus', startsWith(id, 'infra:'), 'infra', 'model') AS kind, if(startsWith(id, 'focus:'), id, ${tag('sku')}) AS bill, if(startsWith(id, 'focus:') OR startsWith(id, 'infra:'), attributes, map()) AS attributes, ${parts} AS parts, quantity FROM costs FINAL WHERE ${within}) GROUP BY day, agent, version, model, provider, service, owner, unit, price_version, kind, bill ORDER BY day, kind, provider, service, model, agent, bill`
+    const sql = `SELECT day, agent, version, model, provider, service, owner, unit, price_version, kind, bill, any(brought) AS attributes, toString(sum(parts)) AS spent, sum(quantity) AS amount, count() AS rows FROM (SELECT toString(toDate(at, 'UTC')) AS day, agent, version, model, provider, service, owner, unit, price_version, multiIf(startsWith(id, 'focus:'), 'focus', startsWith(id, 'infra:'), 'infra', 'model') AS kind, if(startsWith(id, 'focus:'), id, ${tag('sku')}) AS bill, if(startsWith(id, 'focus:') OR startsWith(id, 'infra:'), attributes, map()) AS brought, ${parts}, quantity FROM costs FINAL WHERE ${within}) GROUP BY day, agent, version, model, provider, service, owner, unit, price_version, kind, bill ORDER BY day, kind, provider, service, model, agent, bill`
     type Row = Omit<DayCost, 'priceVersion' | 'usd' | 'quantity'> & {
       price_version: string
-      usd: string
-      quantity: number
+      spent: string
+      amount: number
     }
     const found = await this.#rows<Row>(sql, span(fromAt, toAt), signal)
-    return found.map(({ price_version, usd, quantity, ...row }) => ({
+    return found.map(({ price_version, spent, amount, ...row }) => ({
       ...row,
-      usd: exactUsd(usd),
-      quantity: Number(quantity),
+      usd: exactUsd(spent),
+      quantity: Number(amount),
       priceVersion: price_version,
     }))
   }

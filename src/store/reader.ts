@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
+import { RowReader } from '../lib/row-binary.ts'
 import { duration, minute, plus, second } from '../lib/time.ts'
 import type { SeriesColumns } from '../model/columns.ts'
 import type { Scan } from '../model/plan.ts'
@@ -9,7 +10,9 @@ import type { SeriesIndex } from '../model/ports/series-index.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, readError, type Settings } from './connection.ts'
+import { type Clash, dropSample, HistogramRows } from './histogram-rows.ts'
 import { type Block, NativeReader, trailingError } from './native.ts'
+import { histograms, packedColumns } from './schema.ts'
 import {
   type Conflict,
   lowWord,
@@ -70,6 +73,17 @@ const idOrder = (table: SeriesTable) => {
   return (a: SeriesRef, b: SeriesRef): number =>
     words[a * 2 + 1]! - words[b * 2 + 1]! || words[a * 2]! - words[b * 2]!
 }
+
+const overSamples = (plan: Scan): AppError =>
+  new AppError(
+    'limit_exceeded',
+    `the query reads more than ${plan.limits.samples} samples; shorten its range or narrow its matchers`,
+  )
+
+const endedEarly = (rest: Buffer): AppError =>
+  new AppError('unavailable', `ClickHouse: ${trailingError(rest) ?? 'the answer ended early'}`, {
+    retryable: true,
+  })
 
 class Reader implements SeriesReader {
   readonly #deps: ReaderDeps
@@ -201,21 +215,93 @@ class Reader implements SeriesReader {
         builder.add(block)
         budget.left -= builder.rows - before
         before = builder.rows
-        if (budget.left < 0)
-          throw new AppError(
-            'limit_exceeded',
-            `the query reads more than ${plan.limits.samples} samples; shorten its range or narrow its matchers`,
-          )
+        if (budget.left < 0) throw overSamples(plan)
       }
       const { columns, refs: found, conflicts } = builder.build()
       const { memory } = builder
       if (memory.at.length <= mostSpare && memory.at.length > (this.#spare?.at.length ?? 0))
         this.#spare = memory
       if (conflicts.length > 0) await this.#settle(columns, found, conflicts, signal)
-      return columns
+      const own = refs.filter((ref) => this.#deps.table.hasHistograms(ref))
+      return own.length === 0
+        ? columns
+        : await this.#withHistograms(plan, columns, found, own, budget, signal)
     } finally {
       this.#done()
     }
+  }
+
+  /** Adds the native histograms of those series that have some. */
+  async #withHistograms(
+    plan: Scan,
+    columns: SeriesColumns,
+    found: readonly SeriesRef[],
+    refs: readonly SeriesRef[],
+    budget: { left: number },
+    signal: AbortSignal,
+  ): Promise<SeriesColumns> {
+    const { table } = this.#deps
+    const rows = new HistogramRows(table)
+    const [order, limit] = plan.pick === 'last' ? [' DESC', ' LIMIT 1 BY id'] : ['', '']
+    const sql = `SELECT id, toUnixTimestamp64Milli(timestamp), ${packedColumns(histograms).replace(/^`id`, `timestamp`, /, '')} FROM histograms WHERE ${this.#where(plan, refs)} ORDER BY id, timestamp${order}, seq${limit} FORMAT RowBinary`
+    let before = 0
+    await this.#rows(sql, rows.take, signal, () => {
+      budget.left -= rows.samples - before
+      before = rows.samples
+      if (budget.left < 0) throw overSamples(plan)
+    })
+    const clashes = rows.clashes(columns, found)
+    if (clashes.length > 0) await this.#settleKinds(columns, found, rows, clashes, signal)
+    return rows.beside(columns, found)
+  }
+
+  /** Where a float and a histogram contend for a time, the one that was accepted first stays. */
+  async #settleKinds(
+    columns: SeriesColumns,
+    found: readonly SeriesRef[],
+    rows: HistogramRows,
+    clashes: readonly Clash[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const refs = [...new Set(clashes.map((c) => c.ref))]
+    const span = {
+      fromAt: (Math.min(...clashes.map((c) => c.at)) - 1) as Scan['fromAt'],
+      toAt: Math.max(...clashes.map((c) => c.at)) as Scan['toAt'],
+    }
+    const first = new Map<string, number>()
+    const sql = `SELECT id, toUnixTimestamp64Milli(timestamp), min(seq) FROM samples WHERE ${this.#where(span, refs)} GROUP BY id, timestamp FORMAT RowBinary`
+    const take = (r: RowReader): void => {
+      const key = `${r.uint64()} ${r.int64()}`
+      first.set(key, r.int64())
+    }
+    await this.#rows(sql, take, signal)
+    for (const clash of clashes) {
+      const seq = first.get(`${this.#deps.table.id(clash.ref)} ${clash.at}`)
+      if (seq === undefined || seq <= clash.seq) rows.drop(clash)
+      else dropSample(columns, found.indexOf(clash.ref), clash.at)
+    }
+  }
+
+  async #rows(
+    sql: string,
+    take: (r: RowReader) => void,
+    signal: AbortSignal,
+    after: () => void = () => undefined,
+  ): Promise<void> {
+    const reader = new RowReader()
+    const queryId = randomUUID()
+    let ended = false
+    try {
+      const options = { signal, queryId, within: readWithin, settings: readSettings }
+      for await (const chunk of this.#deps.connection.bytes(sql, options)) {
+        reader.feed(chunk, take)
+        after()
+      }
+      ended = true
+    } finally {
+      if (!ended && signal.aborted) this.#kill(queryId)
+    }
+    if (reader.rest.length > 0) throw endedEarly(reader.rest)
   }
 
   #where(plan: Pick<Scan, 'fromAt' | 'toAt'>, refs: readonly SeriesRef[]): string {
@@ -252,8 +338,7 @@ class Reader implements SeriesReader {
       if (!ended && signal.aborted) this.#kill(queryId)
     }
     if (reader.rest.length === 0) return
-    const said = trailingError(reader.rest)
-    throw new AppError('unavailable', `ClickHouse: ${said ?? 'the answer ended early'}`, { retryable: true })
+    throw endedEarly(reader.rest)
   }
 
   /** A server goes on with a query whose client has gone, unless it is told. */

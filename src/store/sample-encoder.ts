@@ -1,5 +1,6 @@
 // Turns the samples of a batch into Native blocks, and finds on the way which series rows must be written first.
 import { type Batch, wordsOf } from '../model/batch.ts'
+import type { SeriesRows } from '../model/packed-rows.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { nativeBlock } from './native.ts'
 
@@ -20,7 +21,7 @@ export interface Slice {
 }
 
 /** The first row whose time no column can hold; -1 when all are good. */
-export const firstBadTime = ({ at }: Batch): number => {
+export const firstBadTime = (at: Float64Array): number => {
   for (let i = 0; i < at.length; i++) if (!(at[i]! >= earliest && at[i]! <= latest)) return i
   return -1
 }
@@ -33,6 +34,8 @@ export class SeenSeries {
   /** What the store says of each series' last_seen; NaN when it has no row. */
   #storedAt = new Float64Array(1024).fill(Number.NaN)
   #rounds = 0
+  /** Series whose row says that they have histograms. */
+  readonly #histograms = new Set<SeriesRef>()
 
   #grow(size: number): void {
     if (size <= this.#lastAt.length) return
@@ -48,9 +51,31 @@ export class SeenSeries {
     this.#storedAt = storedAt
   }
 
-  stored(ref: SeriesRef, lastSeenAt: number): void {
+  stored(ref: SeriesRef, lastSeenAt: number, histograms: boolean): void {
     this.#grow(ref + 1)
     this.#storedAt[ref] = lastSeenAt
+    if (histograms) this.#histograms.add(ref)
+  }
+
+  /** Adds to `write` the series of a batch's histograms that must be written: also those whose row does not speak of any yet. */
+  lookHistograms(
+    { ref, at }: SeriesRows,
+    tableSize: number,
+    every: number,
+    write: Map<SeriesRef, { firstAt: number; lastAt: number }>,
+  ): void {
+    this.#grow(tableSize)
+    for (let i = 0; i < ref.length; i++) {
+      const r = ref[i]!
+      const t = at[i]!
+      if (this.#histograms.has(r) && t < this.#storedAt[r]! + every) continue
+      const known = write.get(r)
+      if (!known) write.set(r, { firstAt: t, lastAt: t })
+      else {
+        known.firstAt = Math.min(known.firstAt, t)
+        known.lastAt = Math.max(known.lastAt, t)
+      }
+    }
   }
 
   /**

@@ -44,7 +44,7 @@ const word = 'LowCardinality(String) CODEC(ZSTD(1))'
 const millis = 'DateTime64(3) CODEC(Delta(8), ZSTD(1))'
 const nanos = 'DateTime64(9) CODEC(Delta(8), ZSTD(1))'
 
-const series: Table = {
+export const series: Table = {
   name: 'series',
   columns: [
     ['id', 'UInt64'],
@@ -53,6 +53,8 @@ const series: Table = {
     ['labels', 'SimpleAggregateFunction(any, Map(String, String)) CODEC(ZSTD(1))'],
     ['first_seen', 'SimpleAggregateFunction(min, DateTime64(3)) CODEC(ZSTD(1))'],
     ['last_seen', 'SimpleAggregateFunction(max, DateTime64(3)) CODEC(ZSTD(1))'],
+    // Whether it has rows in `histograms`.
+    ['histograms', 'SimpleAggregateFunction(max, UInt8) CODEC(ZSTD(1))'],
   ],
   engine: 'AggregatingMergeTree',
   orderBy: '(metric, id)',
@@ -67,6 +69,32 @@ const samples: Table = {
     ['timestamp', millis],
     ['value', 'Float64 CODEC(Delta(8), ZSTD(1))'],
     ['seq', 'UInt64 CODEC(ZSTD(1))'],
+  ],
+  engine: 'MergeTree',
+  partitionBy: 'toDate(timestamp)',
+  orderBy: '(toStartOfHour(timestamp), id, timestamp)',
+  retention: { column: 'timestamp', kind: 'metrics' },
+  shardBy: 'id',
+}
+
+/** Native histograms: what follows `seq` are the packed columns of model/native-histogram.ts in its order. */
+export const histograms: Table = {
+  name: 'histograms',
+  columns: [
+    ['id', 'UInt64 CODEC(ZSTD(1))'],
+    ['timestamp', millis],
+    ['seq', 'UInt64 CODEC(ZSTD(1))'],
+    ['schema', 'Int8 CODEC(ZSTD(1))'],
+    ['reset_hint', 'UInt8 CODEC(ZSTD(1))'],
+    ['count', 'Float64 CODEC(ZSTD(1))'],
+    ['sum', 'Float64 CODEC(ZSTD(1))'],
+    ['zero_threshold', 'Float64 CODEC(ZSTD(1))'],
+    ['zero_count', 'Float64 CODEC(ZSTD(1))'],
+    ['positive_index', 'Array(Int32) CODEC(ZSTD(1))'],
+    ['positive_count', 'Array(Float64) CODEC(ZSTD(1))'],
+    ['negative_index', 'Array(Int32) CODEC(ZSTD(1))'],
+    ['negative_count', 'Array(Float64) CODEC(ZSTD(1))'],
+    ['custom_bounds', 'Array(Float64) CODEC(ZSTD(1))'],
   ],
   engine: 'MergeTree',
   partitionBy: 'toDate(timestamp)',
@@ -265,7 +293,7 @@ export const packedColumns = (table: Table): string =>
 
 /** What the first migration makes; later tables come with migrations of their own. */
 export const firstTables: readonly Table[] = [series, samples, metadata, events, costs, ledger, traces, logs]
-export const tables: readonly Table[] = [...firstTables, exemplars, traceTimes]
+export const tables: readonly Table[] = [...firstTables, exemplars, histograms, traceTimes]
 
 const seconds = (length: Duration): number => Math.ceil(length / 1000)
 
@@ -313,6 +341,16 @@ export const createTable = (table: Table, target: Target, retention: Retention):
     `CREATE TABLE IF NOT EXISTS ${database}.${name(table.name)}${onCluster(target)} AS ${database}.${name(storedAs(table, target))}\n` +
       `ENGINE = Distributed(${name(target.cluster)}, ${database}, ${name(storedAs(table, target))}, ${table.shardBy})`,
   ]
+}
+
+/** Adds a column to a table that may have it already, on a cluster to each server's share of it first. */
+export const addColumn = (table: Table, column: string, target: Target): string[] => {
+  const type = table.columns.find(([known]) => known === column)![1]
+  const places = target.cluster ? [storedAs(table, target), table.name] : [table.name]
+  return places.map(
+    (place) =>
+      `ALTER TABLE ${name(target.database)}.${name(place)}${onCluster(target)} ADD COLUMN IF NOT EXISTS ${name(column)} ${place === table.name && target.cluster ? type.replace(/ CODEC.*/, '') : type}`,
+  )
 }
 
 /** Adds the columns that a table of an older version lacks, on its shares and on the whole. */

@@ -172,7 +172,8 @@ class ClickHouseStore implements Store {
     if (applied.length > 0) log.info({ applied, database }, 'store tables were brought up to date')
     const [row] = await mapped(signal, () =>
       this.#connection.rows<{ seq: string }>(
-        'SELECT max(seq) AS seq FROM samples WHERE timestamp > now64(3) - INTERVAL 2 DAY',
+        'SELECT max(last) AS seq FROM (SELECT max(seq) AS last FROM samples WHERE timestamp > now64(3) - INTERVAL 2 DAY ' +
+          'UNION ALL SELECT max(seq) AS last FROM histograms WHERE timestamp > now64(3) - INTERVAL 2 DAY)',
         { signal },
       ),
     )
@@ -185,7 +186,7 @@ class ClickHouseStore implements Store {
     signal: AbortSignal,
   ): Promise<number> {
     const sql =
-      'SELECT id, any(mapKeys(labels)), any(mapValues(labels)), min(first_seen), max(last_seen) FROM series GROUP BY id FORMAT RowBinary'
+      'SELECT id, any(mapKeys(labels)), any(mapValues(labels)), min(first_seen), max(last_seen), max(histograms) FROM series GROUP BY id FORMAT RowBinary'
     const reader = new RowReader()
     let count = 0
     const list = (r: RowReader): string[] => Array.from({ length: r.varint() }, () => r.string())
@@ -195,11 +196,12 @@ class ClickHouseStore implements Store {
       const values = list(r)
       const firstAt = instant(r.int64())
       const lastAt = instant(r.int64())
+      const histograms = r.uint8() === 1
       const ref = this.#deps.table.restore(
         id,
         names.flatMap((name, i) => [name, values[i]!]),
       )
-      this.writer.known(ref, lastAt)
+      this.writer.known(ref, lastAt, histograms)
       onSeries(ref, firstAt, lastAt)
       count++
     }

@@ -2,16 +2,16 @@
 import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { RowWriter } from '../lib/row-binary.ts'
-import { duration, hour } from '../lib/time.ts'
+import { day, duration, hour } from '../lib/time.ts'
 import type { Batch } from '../model/batch.ts'
 import { type Labels, labelOf, metricName } from '../model/labels.ts'
-import { countRows, type PackedRows, type SeriesRows, sliceRows } from '../model/packed-rows.ts'
+import { countRows, type PackedRows, rowBytes, type SeriesRows, sliceRows } from '../model/packed-rows.ts'
 import type { BatchWriter } from '../model/ports/batch-writer.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { SeriesRef, SeriesTable } from '../model/series.ts'
 import { type Connection, type Settings, writeError } from './connection.ts'
 import { encodeSlice, firstBadTime, insertRows, SeenSeries, slicesOf, wordsPerRow } from './sample-encoder.ts'
-import { exemplars, logs, packedColumns, type Table, traces } from './schema.ts'
+import { exemplars, histograms as histogramTable, logs, packedColumns, type Table, traces } from './schema.ts'
 
 export interface WriterDeps {
   readonly connection: Connection
@@ -29,6 +29,8 @@ const seriesRows = 50_000
 /** Most rows and bytes of packed rows in one insert. */
 const packedRows = 50_000
 const packedBytes = 32 << 20
+/** A server refuses an insert into more partitions (days) than this. */
+const mostDays = 100
 
 /** Packed rows may lie on many days, and what a view makes of them is deduplicated as they are. */
 const packedSettings: Settings = {
@@ -39,7 +41,7 @@ const quorum: Settings = { insert_quorum: 'auto', distributed_foreground_insert:
 
 export interface StoreWriter extends BatchWriter {
   /** Says that the store has a row of this series already. */
-  known(ref: SeriesRef, lastSeenAt: number): void
+  known(ref: SeriesRef, lastSeenAt: number, histograms: boolean): void
   /** The next batch's place in the order of acceptance is after this one. */
   continueAfter(seq: number): void
 }
@@ -63,8 +65,9 @@ class Writer implements StoreWriter {
     )
   }
 
-  known(ref: SeriesRef, lastSeenAt: number): void {
-    this.#seen.stored(ref, lastSeenAt)
+  known(ref: SeriesRef, lastSeenAt: number, histograms: boolean): void {
+    if (histograms) this.#deps.table.sawHistogram(ref)
+    this.#seen.stored(ref, lastSeenAt, histograms)
   }
 
   continueAfter(seq: number): void {
@@ -73,14 +76,8 @@ class Writer implements StoreWriter {
 
   async write(batch: Batch, token: string, signal: AbortSignal): Promise<void> {
     const started = this.#deps.clock.monotonic()
-    const bad = firstBadTime(batch)
-    if (bad >= 0) {
-      const series = labelOf(this.#deps.table.labels(batch.ref[bad]!), metricName)
-      throw new AppError(
-        'bad_data',
-        `sample ${bad} of the batch (${series}) has the time ${batch.at[bad]}, which no timestamp column can hold`,
-      )
-    }
+    this.#checkTimes(batch)
+    if (batch.histograms) this.#checkTimes(batch.histograms)
     try {
       await this.#samples(batch, token, signal)
       await this.#metadata(batch, token, signal)
@@ -94,6 +91,16 @@ class Writer implements StoreWriter {
       throw writeError(error)
     }
     this.#seconds.observe((this.#deps.clock.monotonic() - started) / 1000)
+  }
+
+  #checkTimes({ ref, at }: { ref: Uint32Array; at: Float64Array }): void {
+    const bad = firstBadTime(at)
+    if (bad < 0) return
+    const series = labelOf(this.#deps.table.labels(ref[bad]!), metricName)
+    throw new AppError(
+      'bad_data',
+      `sample ${bad} of the batch (${series}) has the time ${at[bad]}, which no timestamp column can hold`,
+    )
   }
 
   async #insert(
@@ -116,9 +123,14 @@ class Writer implements StoreWriter {
   }
 
   async #samples(batch: Batch, token: string, signal: AbortSignal): Promise<void> {
-    if (batch.ref.length === 0) return
+    const { histograms } = batch
+    if (batch.ref.length === 0 && countRows(histograms) === 0) return
     const { table, clock } = this.#deps
     const { write, suspects } = this.#seen.look(batch, table.size, lastSeenEvery)
+    if (histograms) {
+      for (const ref of histograms.ref) table.sawHistogram(ref)
+      this.#seen.lookHistograms(histograms, table.size, lastSeenEvery, write)
+    }
     if (write.size > 0) await this.#series(write, signal)
     // Later batches get higher numbers, over restarts too as far as the clock does not run back (then `continueAfter` helps).
     this.#seq = Math.max(this.#seq + 1, Math.floor(clock.now()) * 1000)
@@ -135,6 +147,36 @@ class Writer implements StoreWriter {
         signal,
       )
       this.#memory = memory
+    }
+    if (histograms) await this.#histograms(histograms, seq, token, signal)
+  }
+
+  /** Packed rows with what stands before them: id, time and the batch's place in the order of acceptance. */
+  async #histograms(rows: SeriesRows, seq: number, token: string, signal: AbortSignal): Promise<void> {
+    const words = this.#deps.table.idWords
+    const into = `histograms (${packedColumns(histogramTable)})`
+    const n = countRows(rows)
+    for (let from = 0; from < n; ) {
+      const start = from === 0 ? 0 : rows.ends[from - 1]!
+      const out = new RowWriter(1 << 16)
+      let to = from
+      const days = new Set<number>()
+      for (
+        ;
+        to < n && to - from < packedRows && (to === from || rows.ends[to]! - start <= packedBytes);
+        to++
+      ) {
+        days.add(Math.floor(rows.at[to]! / day))
+        if (days.size > mostDays) break
+        const ref = rows.ref[to]!
+        out
+          .words(words[ref * 2]!, words[ref * 2 + 1]!)
+          .int64(Math.round(rows.at[to]!))
+          .int64(seq)
+        out.raw(rowBytes(rows, to)).endRow()
+      }
+      await this.#insert(into, 'RowBinary', [out.bytes()], `${token}-${from}`, to - from, signal)
+      from = to
     }
   }
 
@@ -160,12 +202,13 @@ class Writer implements StoreWriter {
           .words(words[ref * 2]!, words[ref * 2 + 1]!)
           .string(labelOf(labels, metricName))
           .map(labels)
-        rows.int64(Math.round(seen.firstAt)).int64(Math.round(seen.lastAt)).endRow()
+        rows.int64(Math.round(seen.firstAt)).int64(Math.round(seen.lastAt))
+        rows.uint8(this.#deps.table.hasHistograms(ref) ? 1 : 0).endRow()
       }
-      const columns = 'series (id, metric, labels, first_seen, last_seen)'
+      const columns = 'series (id, metric, labels, first_seen, last_seen, histograms)'
       // No token: which rows a batch writes depends on what this process remembers, and writing one twice changes nothing.
       await this.#insert(columns, 'RowBinary', [rows.bytes()], null, part.length, signal)
-      for (const [ref, seen] of part) this.#seen.stored(ref, seen.lastAt)
+      for (const [ref, seen] of part) this.#seen.stored(ref, seen.lastAt, this.#deps.table.hasHistograms(ref))
     }
   }
 

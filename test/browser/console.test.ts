@@ -107,6 +107,7 @@ const paths = [
   '/on-call',
   '/explore',
   '/explore?expr=heat_celsius&range=15m',
+  '/costs',
   '/rules',
   '/ingest',
 ]

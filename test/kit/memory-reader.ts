@@ -1,16 +1,17 @@
 // A naive reader over samples held in memory: the plainest thing that keeps the reader's promises.
 import { AppError } from '../../src/lib/errors.ts'
 import { staleHigh, staleLow, wordsOf } from '../../src/model/batch.ts'
-import type { SeriesColumns } from '../../src/model/columns.ts'
+import type { HistogramRun, SeriesColumns } from '../../src/model/columns.ts'
 import { type Labels, labelsKey } from '../../src/model/labels.ts'
 import { labelsTest } from '../../src/model/matcher.ts'
+import type { NativeHistogram } from '../../src/model/native-histogram.ts'
 import type { Scan } from '../../src/model/plan.ts'
 import type { SeriesReader } from '../../src/model/ports/series-reader.ts'
 
 /** One sample; `stale` is the marker that ends a series. */
 export interface Sample {
   readonly at: number
-  readonly value: number | 'stale'
+  readonly value: number | NativeHistogram | 'stale'
 }
 
 interface Held {
@@ -38,7 +39,14 @@ export const createMemoryReader = (options: { sliceRows?: number; reuse?: boolea
       const within = samples.filter((s) => s.at > plan.fromAt && s.at <= plan.toAt)
       return plan.pick === 'last' ? within.slice(-1) : within
     })
-    const size = picked.reduce((n, s) => n + s.length, 0)
+    const histograms = picked.map((samples): HistogramRun | undefined => {
+      const own = samples.flatMap((s) => (typeof s.value === 'object' ? [{ at: s.at, value: s.value }] : []))
+      return own.length === 0
+        ? undefined
+        : { at: Float64Array.from(own, (s) => s.at), value: own.map((s) => s.value) }
+    })
+    const floats = picked.map((samples) => samples.filter((s) => typeof s.value !== 'object'))
+    const size = floats.reduce((n, s) => n + s.length, 0)
     if (!reuse || buffer.at.length < size)
       buffer = { at: new Float64Array(size), value: new Float64Array(size) }
     const { at, value } = buffer
@@ -46,19 +54,27 @@ export const createMemoryReader = (options: { sliceRows?: number; reuse?: boolea
     const start = new Uint32Array(rows.length)
     const end = new Uint32Array(rows.length)
     let n = 0
-    picked.forEach((samples, i) => {
+    floats.forEach((samples, i) => {
       start[i] = n
       for (const s of samples) {
         at[n] = s.at
         if (s.value === 'stale') {
           words[n * 2] = staleLow
           words[n * 2 + 1] = staleHigh
-        } else value[n] = s.value
+        } else value[n] = s.value as number
         n++
       }
       end[i] = n
     })
-    return { labels: rows.map((r) => r.labels), start, end, at, value }
+    const labels = rows.map((r) => r.labels)
+    return {
+      labels,
+      start,
+      end,
+      at,
+      value,
+      histograms: histograms.some((h) => h) ? histograms : undefined,
+    }
   }
 
   return {

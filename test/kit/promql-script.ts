@@ -2,10 +2,14 @@
 import { messageOf } from '../../src/lib/errors.ts'
 import { readGoString } from '../../src/lib/go-string.ts'
 import { duration, instant, parseDuration } from '../../src/lib/time.ts'
+import type { SeriesColumns } from '../../src/model/columns.ts'
 import { type Labels, labelsKey, labelsOf, printLabels } from '../../src/model/labels.ts'
+import type { NativeHistogram } from '../../src/model/native-histogram.ts'
 import type { Querier } from '../../src/model/ports/querier.ts'
 import type { Answer, Value } from '../../src/model/result.ts'
 import { readNumber } from '../../src/query/literal.ts'
+import { writeHistogram } from '../../src/rules/histogram-notation.ts'
+import { parseValues } from '../../src/rules/series-notation.ts'
 import type { Sample } from './memory-reader.ts'
 
 export interface ScriptStore {
@@ -13,7 +17,7 @@ export interface ScriptStore {
   clear(): void | Promise<void>
 }
 
-type Point = number | 'stale' | null
+type Point = number | NativeHistogram | 'stale' | null
 interface Expected {
   readonly labels: Labels
   readonly values: readonly Point[]
@@ -70,7 +74,7 @@ export const readSeries = (line: string): { labels: Labels; rest: string } => {
   const record: Record<string, string> = {}
   if (head[1]) record['__name__'] = head[1]
   let rest = line.slice(head[0].length)
-  if (rest.startsWith('{')) {
+  if (/^\{(?!\{)/.test(rest)) {
     rest = rest.slice(1)
     const pair =
       /^\s*("(?:[^"\\]|\\.)*"|[a-zA-Z_][a-zA-Z0-9_.]*)\s*(?:=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)\s*)?,?/
@@ -89,7 +93,11 @@ export const readSeries = (line: string): { labels: Labels; rest: string } => {
 /** `1 2 _ stale 0+10x5 _x3 1x4` → the points. */
 export const readPoints = (text: string): Point[] => {
   const out: Point[] = []
-  for (const word of text.split(/\s+/).filter((w) => w !== '')) {
+  for (const [word] of text.matchAll(/\{\{[^}]*\}\}\S*?(?:[+-]\{\{[^}]*\}\})?(?:x\d+)?(?=\s|$)|\S+/g)) {
+    if (word.startsWith('{{')) {
+      for (const step of parseValues(word)) out.push(step === 'none' ? null : step)
+      continue
+    }
     const gap = /^_(?:x(\d+))?$/.exec(word)
     const run = /^([+-]?(?:[\d.]+(?:e[+-]?\d+)?|inf|nan))(?:([+-])([\d.]+(?:e[+-]?\d+)?))?x(\d+)$/i.exec(word)
     if (gap) for (let i = 0; i < Number(gap[1] ?? 1); i++) out.push(null)
@@ -215,23 +223,63 @@ const close = (a: number, b: number): boolean => {
   )
 }
 
-const flat = (value: Value): { labels: Labels; at: number[]; values: number[] }[] => {
+const closeAll = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((v, i) => close(v, b[i]!))
+
+/** Hints are compared where the script names one. */
+const closeHistogram = (a: NativeHistogram, b: NativeHistogram): boolean =>
+  a.schema === b.schema &&
+  (a.hint === 'unknown' || a.hint === b.hint) &&
+  close(a.count, b.count) &&
+  close(a.sum, b.sum) &&
+  close(a.zeroThreshold, b.zeroThreshold) &&
+  close(a.zeroCount, b.zeroCount) &&
+  closeAll(a.bounds, b.bounds) &&
+  closeAll(a.positive.index, b.positive.index) &&
+  closeAll(a.positive.count, b.positive.count) &&
+  closeAll(a.negative.index, b.negative.index) &&
+  closeAll(a.negative.count, b.negative.count)
+
+type Got = number | NativeHistogram
+const closeCell = (wanted: Got, got: Got | undefined): boolean => {
+  if (typeof wanted === 'number') return typeof got === 'number' && close(wanted, got)
+  return typeof got === 'object' && closeHistogram(wanted, got)
+}
+const cellText = (cell: Got | undefined): string =>
+  typeof cell === 'object' ? writeHistogram(cell) : String(cell)
+
+/** Floats and histograms of one series in the order of time. */
+const points = (columns: SeriesColumns, i: number): { at: number; value: Got }[] => {
+  const out: { at: number; value: Got }[] = []
+  for (let k = columns.start[i]!; k < columns.end[i]!; k++)
+    out.push({ at: columns.at[k]!, value: columns.value[k]! })
+  const run = columns.histograms?.[i]
+  run?.value.forEach((value, k) => {
+    out.push({ at: run.at[k]!, value })
+  })
+  return out.sort((a, b) => a.at - b.at)
+}
+
+const flat = (value: Value): { labels: Labels; at: number[]; values: Got[] }[] => {
   if (value.kind === 'scalar') return [{ labels: [], at: [value.at], values: [value.value] }]
   if (value.kind === 'vector')
-    return value.labels.map((labels, i) => ({ labels, at: [value.at], values: [value.values[i]!] }))
+    return value.labels.map((labels, i) => ({
+      labels,
+      at: [value.at],
+      values: [value.histograms?.[i] ?? value.values[i]!],
+    }))
   if (value.kind === 'string') return []
-  return value.labels.map((labels, i) => ({
-    labels,
-    at: [...value.at.subarray(value.start[i], value.end[i])],
-    values: [...value.value.subarray(value.start[i], value.end[i])],
-  }))
+  return value.labels.map((labels, i) => {
+    const all = points(value, i)
+    return { labels, at: all.map((p) => p.at), values: all.map((p) => p.value) }
+  })
 }
 
 const show = (value: Value): string =>
   value.kind === 'string'
     ? JSON.stringify(value.value)
     : flat(value)
-        .map((r) => `  ${printLabels(r.labels)} ${r.values.join(' ')}`)
+        .map((r) => `  ${printLabels(r.labels)} ${r.values.map(cellText).join(' ')}`)
         .join('\n') || '  (nothing)'
 
 const compare = (command: EvalCommand, value: Value): string | null => {
@@ -248,7 +296,7 @@ const compare = (command: EvalCommand, value: Value): string | null => {
     const found = expect.ordered ? got[i]! : byKey.get(labelsKey(row.labels))
     if (!found || labelsKey(found.labels) !== labelsKey(row.labels))
       return `no ${printLabels(row.labels)}${expect.ordered ? ` at place ${i}` : ''}`
-    const wanted: { at: number; value: number }[] = []
+    const wanted: { at: number; value: Got }[] = []
     row.values.forEach((v, t) => {
       if (v === null || v === 'stale') return
       const grid =
@@ -258,15 +306,18 @@ const compare = (command: EvalCommand, value: Value): string | null => {
     })
     if (value.kind === 'matrix' && !command.range && !command.times) {
       // A range vector asked for at an instant: values in order, times as they were.
-      if (found.values.length !== wanted.length || !wanted.every((w, t) => close(w.value, found.values[t]!)))
+      if (
+        found.values.length !== wanted.length ||
+        !wanted.every((w, t) => closeCell(w.value, found.values[t]))
+      )
         return `${printLabels(row.labels)} differs`
       continue
     }
     if (found.values.length !== wanted.length)
       return `${printLabels(row.labels)}: expected ${wanted.length} points, got ${found.values.length}`
     for (const [t, w] of wanted.entries())
-      if (w.at !== found.at[t] || !close(w.value, found.values[t]!))
-        return `${printLabels(row.labels)}: expected ${w.value} at ${w.at}, got ${found.values[t]} at ${found.at[t]}`
+      if (w.at !== found.at[t] || !closeCell(w.value, found.values[t]))
+        return `${printLabels(row.labels)}: expected ${cellText(w.value)} at ${w.at}, got ${cellText(found.values[t])} at ${found.at[t]}`
   }
   return null
 }

@@ -13,7 +13,7 @@ import { duration, instant, minute } from '../../src/lib/time.ts'
 import { type Labels, labelsKey, labelsOf, printLabels } from '../../src/model/labels.ts'
 import type { Value } from '../../src/model/result.ts'
 import { createQuerier } from '../../src/query/querier.ts'
-import { createMemoryReader, type Sample } from '../kit/memory-reader.ts'
+import { createMemoryReader } from '../kit/memory-reader.ts'
 import { fakeMetrics } from '../kit/metrics.ts'
 import { queries } from './promql-queries.ts'
 
@@ -33,9 +33,13 @@ if (version === null)
 /** 2.x knows fewer functions and adds up with less care. */
 const old = version?.startsWith('2.') ?? false
 
+interface Float {
+  readonly at: number
+  readonly value: number | 'stale'
+}
 interface Series {
   readonly labels: Labels
-  readonly samples: Sample[]
+  readonly samples: Float[]
 }
 
 /** Reproducible numbers in [0, 1). */
@@ -71,7 +75,7 @@ const makeData = (endAt: number): Series[] => {
       return at % 500 === 0 ? at + 137 : at
     })
   const add = (record: Record<string, string>, value: (i: number) => number | 'stale' | null): void => {
-    const samples = times().flatMap((at, i): Sample[] => {
+    const samples = times().flatMap((at, i): Float[] => {
       const v = value(i)
       return v === null ? [] : [{ at, value: v }]
     })
@@ -101,7 +105,7 @@ const makeData = (endAt: number): Series[] => {
   add({ __name__: 'ended', room: 'a' }, (i) => (i === 100 ? 'stale' : i > 100 ? null : 3))
   for (const job of ['web', 'db']) {
     const counts = new Float64Array(5).fill(1000)
-    const rows = Array.from(counts, (): Sample[] => [])
+    const rows = Array.from(counts, (): Float[] => [])
     for (const at of times()) {
       let inBucket = 0
       counts.forEach((_, b) => {

@@ -16,6 +16,7 @@ import { createQuerier } from '../../src/query/querier.ts'
 import { FakeClock } from '../kit/clock.ts'
 import { createMemoryReader, type Sample } from '../kit/memory-reader.ts'
 import { fakeMetrics } from '../kit/metrics.ts'
+import { histogramRows } from '../kit/native-histograms.ts'
 import { runScript, type ScriptStore } from '../kit/promql-script.ts'
 import { never, testEngine, testStore } from '../kit/store.ts'
 
@@ -56,7 +57,10 @@ const asLoaded = (slice: SeriesColumns): SeriesColumns => {
     end[s] = n
     return all.filter((_, i) => all[i - (i % 2)] !== epochLabel)
   })
-  return { labels, start, end, at, value }
+  const histograms = slice.histograms?.map(
+    (run) => run && { ...run, at: run.at.map((t) => t - dayOfScripts) },
+  )
+  return { labels, start, end, at, value, histograms }
 }
 
 /**
@@ -86,7 +90,7 @@ interface Loaded {
 const loader = (): Loaded => {
   const table = new SeriesTable(1_000_000)
   let epoch = 0
-  let rows: { ref: number; at: number; value: number | 'stale' }[] = []
+  let rows: { ref: number; at: number; value: Sample['value'] }[] = []
   return {
     table,
     epoch: () => epoch,
@@ -103,16 +107,20 @@ const loader = (): Loaded => {
     },
     take: () => {
       if (rows.length === 0) return null
-      const batch = sampleBatch(
-        rows.map((r) => r.ref),
-        rows.map((r) => r.at),
-        rows.map((r) => (r.value === 'stale' ? 0 : r.value)),
+      const histograms = histogramRows(
+        rows.flatMap((r) => (typeof r.value === 'object' ? [{ ...r, value: r.value }] : [])),
       )
-      rows.forEach((r, i) => {
+      const floats = rows.filter((r) => typeof r.value !== 'object')
+      const batch = sampleBatch(
+        floats.map((r) => r.ref),
+        floats.map((r) => r.at),
+        floats.map((r) => (typeof r.value === 'number' ? r.value : 0)),
+      )
+      floats.forEach((r, i) => {
         if (r.value === 'stale') staleMarker(batch.value, i)
       })
       rows = []
-      return batch
+      return { ...batch, histograms }
     },
   }
 }

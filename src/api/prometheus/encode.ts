@@ -2,6 +2,8 @@
 import { asAppError, type Code } from '../../lib/errors.ts'
 import { formatFloat } from '../../lib/template/float.ts'
 import { type Labels, recordOf } from '../../model/labels.ts'
+import { bucketsAscending } from '../../model/native-bounds.ts'
+import type { NativeHistogram } from '../../model/native-histogram.ts'
 import type { Answer, Matrix, Value, Vector } from '../../model/result.ts'
 import { retryHeaders } from '../mount.ts'
 
@@ -17,11 +19,26 @@ export const floatText = (v: number): string => {
 
 const metric = (labels: Labels): string => JSON.stringify(recordOf(labels))
 
+/** Buckets as `[what its ends include, lower, upper, count]`, the empty ones left out. */
+const histogramText = (h: NativeHistogram): string => {
+  const buckets = bucketsAscending(h).map(
+    ({ ends, lower, upper, count }) =>
+      `[${ends},"${floatText(lower)}","${floatText(upper)}","${floatText(count)}"]`,
+  )
+  const list = buckets.length > 0 ? `,"buckets":[${buckets.join(',')}]` : ''
+  return `{"count":"${floatText(h.count)}","sum":"${floatText(h.sum)}"${list}}`
+}
+
 const vectorText = (v: Vector): string => {
   const at = v.at / 1000
   const parts = new Array<string>(v.labels.length)
-  for (let i = 0; i < parts.length; i++)
-    parts[i] = `{"metric":${metric(v.labels[i]!)},"value":[${at},"${floatText(v.values[i]!)}"]}`
+  for (let i = 0; i < parts.length; i++) {
+    const h = v.histograms?.[i]
+    const value = h
+      ? `"histogram":[${at},${histogramText(h)}]`
+      : `"value":[${at},"${floatText(v.values[i]!)}"]`
+    parts[i] = `{"metric":${metric(v.labels[i]!)},${value}}`
+  }
   return `[${parts.join(',')}]`
 }
 
@@ -31,7 +48,13 @@ const matrixText = (m: Matrix): string => {
     const points: string[] = []
     for (let i = m.start[s]!; i < m.end[s]!; i++)
       points.push(`[${m.at[i]! / 1000},"${floatText(m.value[i]!)}"]`)
-    parts[s] = `{"metric":${metric(m.labels[s]!)},"values":[${points.join(',')}]}`
+    const run = m.histograms?.[s]
+    const histograms = run?.value.map((h, i) => `[${run.at[i]! / 1000},${histogramText(h)}]`) ?? []
+    // A series that has both kinds has both lists.
+    const lists: string[] = []
+    if (points.length > 0 || histograms.length === 0) lists.push(`"values":[${points.join(',')}]`)
+    if (histograms.length > 0) lists.push(`"histograms":[${histograms.join(',')}]`)
+    parts[s] = `{"metric":${metric(m.labels[s]!)},${lists.join(',')}}`
   }
   return `[${parts.join(',')}]`
 }

@@ -6,6 +6,7 @@ import { bytes, count, seconds, unknown } from '../format.ts'
 import type { Page, PageContext } from '../pages.ts'
 import { empty, type Html, head, panel, type State, state, time } from '../parts.ts'
 import type { Picture } from '../picture.ts'
+import { unpricedPanel } from './costs.ts'
 import { ingestPanel, keepFacts } from './now-machine.ts'
 
 const shapes: Readonly<Record<TargetView['health'], State>> = { up: 'ok', down: 'crit', unknown: 'stale' }
@@ -78,8 +79,9 @@ export const ingestPage: Page = {
     ['ingest', ingestPanel(c, true)],
     ['targets', targetsPanel(c)],
     ['kept', keepPanel(c)],
+    ['unpriced', unpricedPanel(c)],
     ['cardinality', cardinalityPanel(c)],
   ],
   layout: (piece) =>
-    html`${head('Ingest', 'Where data comes from, and what keeps it.')}<div class="grid"><div class="col">${piece('targets')}${piece('cardinality')}</div><div class="col">${piece('ingest')}${piece('kept')}</div></div>`,
+    html`${head('Ingest', 'Where data comes from, and what keeps it.')}<div class="grid"><div class="col">${piece('targets')}${piece('cardinality')}</div><div class="col">${piece('ingest')}${piece('kept')}${piece('unpriced')}</div></div>`,
 }

@@ -1,5 +1,6 @@
 // The fleet and its money: an agent a row, its versions by their share of runs; what today costs.
 import { html } from 'hono/html'
+import { periodAround } from '../../lib/calendar.ts'
 import { hour } from '../../lib/time.ts'
 import type { Row } from '../ask.ts'
 import { count, percent, seconds, unknown, usd } from '../format.ts'
@@ -163,7 +164,7 @@ export const fleetPanel = (context: PageContext): Promise<Html> =>
     }
   })
 
-const budgetRow = (b: ReturnType<PageContext['doors']['budgets']>[number]): Html => {
+export const budgetRow = (b: ReturnType<PageContext['doors']['budgets']>[number]): Html => {
   const ratio = b.spent === null ? null : b.spent / b.amount
   const over = b.projected !== null && b.projected > b.amount
   const tone: State = b.problem
@@ -181,10 +182,13 @@ const budgetRow = (b: ReturnType<PageContext['doors']['budgets']>[number]): Html
 export const costPanel = (context: PageContext): Promise<Html> =>
   guarded(context, 'cost', 'Cost', 'Budgets are watched all the same.', async () => {
     const { ask, doors } = context
-    const [perHour, day, byAgent] = await Promise.all([
+    const midnight = periodAround('daily', context.picture.now, 'UTC')
+    const sinceMidnight = Math.max(60, Math.round((context.picture.now - midnight.startAt) / 1000))
+    const [perHour, day, byAgent, today] = await Promise.all([
       ask.range('sum(rate(airboss_cost_usd_total[15m])) * 3600', hour),
       ask.instant('sum(increase(airboss_cost_usd_total[1d]))'),
       ask.instant('topk(5, sum by (agent) (increase(airboss_cost_usd_total[1d])))'),
+      ask.instant(`sum(increase(airboss_cost_usd_total[${sinceMidnight}s]))`),
     ])
     const budgets = doors.budgets()
     if (day.length === 0 && budgets.length === 0)
@@ -195,8 +199,11 @@ export const costPanel = (context: PageContext): Promise<Html> =>
         ),
       }
     const now = perHour[0]?.values.findLast((v) => v !== null) ?? null
+    const spent = today[0]?.value ?? null
+    // A straight line from midnight says nothing in the first half hour.
+    const line = spent === null || sinceMidnight < 1800 ? null : (spent * 86_400) / sinceMidnight
     return {
-      body: html`<div class="figures two"><div><b class="num">${day[0] ? usd(day[0].value) : unknown}</b><span>spent in 24 h</span></div><div><b class="num">${now === null ? unknown : usd(now)}</b><span>an hour, now</span>${spark(perHour[0]?.values ?? [], { label: 'cost an hour over the last hour', lo: 0 })}</div></div>
+      body: html`<div class="figures two"><div><b class="num">${spent === null ? unknown : usd(spent)}</b><span>since midnight UTC${line === null ? '' : html`, <span class="num">${usd(line)}</span> by its end in a straight line`}</span></div><div><b class="num">${now === null ? unknown : usd(now)}</b><span>an hour, now</span>${spark(perHour[0]?.values ?? [], { label: 'cost an hour over the last hour', lo: 0 })}</div></div>
 ${budgets.length > 0 ? html`<div class="scroll" tabindex="0"><table class="plain"><thead><tr><th scope="col">Budget</th><th scope="col" class="r">Spent</th><th scope="col" class="r">Projected</th><th scope="col" class="r">Limit</th></tr></thead><tbody>${budgets.map(budgetRow)}</tbody></table></div>` : html`<p class="note">No budget is set: nobody is told when this grows.</p>`}
 ${byAgent.length > 0 ? html`<table class="plain"><thead><tr><th scope="col">Agent</th><th scope="col" class="r">24 h</th></tr></thead><tbody>${[...byAgent].sort((a, b) => b.value - a.value).map((r) => html`<tr><th scope="row">${r.labels['agent'] || 'not said'}</th><td class="r num">${usd(r.value)}</td></tr>`)}</tbody></table>` : ''}`,
     }

@@ -4,6 +4,7 @@ import { CsvError, parse } from 'csv-parse'
 import { periodAround } from '../../lib/calendar.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
+import { RecentIds } from '../../lib/recent-ids.ts'
 import { day, duration, type Instant, instant } from '../../lib/time.ts'
 import { type CostRow, sampleBatch } from '../../model/batch.ts'
 import { missingColumns } from '../../model/focus.ts'
@@ -11,7 +12,7 @@ import type { Metrics } from '../../model/ports/metrics.ts'
 import type { Sink } from '../../model/ports/sink.ts'
 import { type FocusOptions, focusCost, focusId, readFocusRow } from './decode.ts'
 
-interface FocusDeps {
+export interface FocusDeps {
   /** A sink that counts `batch.costs` once by id. */
   readonly sink: Sink
   /** Which rows are stored already. */
@@ -45,6 +46,7 @@ export interface FocusImport {
 }
 
 const atOnce = 1000
+const mostRecent = 262_144
 const mostProblems = 200
 /** JSON is read as a whole. */
 const mostJson = 64 << 20
@@ -128,14 +130,18 @@ export const createFocusImport = ({ sink, known, options, clock, metrics }: Focu
   const taken = metrics.counter('airboss_focus_lines_total', 'Lines of FOCUS bills taken.')
   const refused = metrics.counter('airboss_focus_lines_refused_total', 'Lines of FOCUS bills not taken.')
 
+  // What was taken a moment ago is safe, but may not be in the store yet.
+  const recent = new RecentIds(mostRecent)
+
   const store = async (rows: readonly CostRow[], signal: AbortSignal): Promise<readonly CostRow[]> => {
     const there = await known(
       rows.map((row) => row.id),
       signal,
     )
-    const fresh = rows.filter((row) => !there.has(row.id))
+    const fresh = rows.filter((row) => !there.has(row.id) && !recent.has(row.id))
     if (fresh.length > 0)
       await sink.push({ ...sampleBatch([], [], []), costs: fresh }, clock.timeout(pushTime, signal))
+    for (const row of fresh) recent.add(row.id)
     return fresh
   }
 

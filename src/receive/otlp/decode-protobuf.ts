@@ -3,16 +3,10 @@
 import { checkMessage, type Shape, WireReader } from '../../lib/protobuf.ts'
 import { readAttributes } from './attributes-protobuf.ts'
 import { readExemplar } from './exemplar-protobuf.ts'
+import { readSide, zigzag32 } from './exponential.ts'
 import type { MetricKind } from './names.ts'
-import type {
-  Attributes,
-  HistogramPoint,
-  NumberPoint,
-  PointExemplar,
-  PointSink,
-  SummaryPoint,
-  Temporality,
-} from './points.ts'
+import { PointFields } from './point-fields.ts'
+import type { Attributes, PointExemplar, PointSink, Temporality } from './points.ts'
 
 /**
  * Tells `sink` what an ExportMetricsServiceRequest holds. Throws `bad_data` when it is none; before any attributes are given out, the
@@ -39,7 +33,7 @@ const request: Shape = {
         42: numbers,
         58: numbers,
         74: { 10: { 74: keyValue, 66: exemplar, 50: 'words', 58: 'words' } },
-        82: { 10: leaf },
+        82: { 10: { 10: keyValue, 66: { 18: 'varints' }, 74: { 18: 'varints' }, 90: exemplar } },
         90: { 10: { 58: keyValue, 50: leaf } },
       },
     },
@@ -61,46 +55,6 @@ const temporalities: readonly Temporality[] = ['unspecified', 'delta', 'cumulati
 export const millis = (low: number, high: number): number =>
   Math.floor(high / 1e6) * 4294967296 + Math.floor(((high % 1e6) * 4294967296 + low) / 1e6)
 
-class PointFields implements NumberPoint, HistogramPoint, SummaryPoint {
-  readonly #walk: Walk
-  readonly view: DataView
-  from = 0
-  end = 0
-  /** Where attribute fields stand apart from each other, all of them; else null. */
-  scattered: number[] | null = null
-  startAt = 0
-  at = 0
-  stale = false
-  value = 0
-  hasValue = false
-  count = 0
-  sum = 0
-  hasSum = false
-  counts: number[] = []
-  bounds: number[] = []
-  quantiles: number[] = []
-  values: number[] = []
-
-  constructor(walk: Walk, view: DataView) {
-    this.#walk = walk
-    this.view = view
-  }
-
-  clear(): void {
-    this.from = this.end = this.startAt = this.at = this.value = this.count = this.sum = 0
-    this.stale = this.hasValue = this.hasSum = false
-    this.scattered = null
-    if (this.counts.length > 0) this.counts = []
-    if (this.bounds.length > 0) this.bounds = []
-    if (this.quantiles.length > 0) this.quantiles = []
-    if (this.values.length > 0) this.values = []
-  }
-
-  attributes(): Attributes {
-    return this.#walk.attributes(this.from, this.end)
-  }
-}
-
 class Walk {
   readonly #r: WireReader
   readonly #point: PointFields
@@ -108,7 +62,7 @@ class Walk {
 
   constructor(body: Buffer) {
     this.#r = new WireReader(body)
-    this.#point = new PointFields(this, this.#r.view)
+    this.#point = new PointFields((from, end) => this.attributes(from, end), this.#r.view)
   }
 
   /** The fields of a message by key, with where each value begins and ends: for messages of few fields. */
@@ -186,13 +140,11 @@ class Walk {
     let kind = kinds.get(data)
     if (kind === undefined) return
     let temporality: Temporality = data === 42 || data === 90 ? 'cumulative' : 'unspecified'
-    let points = 0
     // Temporality stands behind the points, so it is looked for first.
     r.at = dataFrom
     let monotonic = false
     while (r.at < dataEnd) {
       const tag = r.tag()
-      if (tag === 10) points++
       if (tag === 16 && data !== 42 && data !== 90) temporality = temporalities[r.uint32()] ?? 'unspecified'
       else if (tag === 24 && data === 58) monotonic = r.uint32() !== 0
       else r.skip(tag, dataEnd)
@@ -200,10 +152,6 @@ class Walk {
     r.close(dataEnd)
     if (data === 58 && !monotonic) kind = 'updown'
     sink.metric({ name, description, unit, kind, temporality })
-    if (kind === 'exponential') {
-      sink.unread(points)
-      return
-    }
     r.at = dataFrom
     while (r.at < dataEnd) {
       const tag = r.tag()
@@ -213,6 +161,7 @@ class Walk {
       }
       const stop = r.open(dataEnd)
       if (kind === 'histogram') this.#histogram(stop, sink)
+      else if (kind === 'exponential') this.#exponential(stop, sink)
       else if (kind === 'summary') this.#summary(stop, sink)
       else this.#number(stop, sink)
       // Reading attributes moved about.
@@ -286,6 +235,32 @@ class Walk {
     r.close(stop)
     if (exemplars.length > 0) sink.exemplars(exemplars)
     sink.histogram(this.#whole(74, stop))
+  }
+
+  #exponential(stop: number, sink: PointSink): void {
+    const r = this.#r
+    const p = this.#point
+    p.clear()
+    const exemplars: PointExemplar[] = []
+    while (r.at < stop) {
+      const tag = r.tag()
+      if (tag === 10) this.#attribute(stop)
+      else if (tag === 17 || tag === 25 || tag === 33) this.#head(tag)
+      else if (tag === 41) {
+        p.sum = r.double()
+        p.hasSum = true
+      } else if (tag === 48) p.scale = zigzag32(r)
+      else if (tag === 57) p.zeroCount = this.#unsigned()
+      else if (tag === 66) p.positive = readSide(r, stop)
+      else if (tag === 74) p.negative = readSide(r, stop)
+      else if (tag === 80) p.stale = (r.uint32() & 1) === 1
+      else if (tag === 113) p.zeroThreshold = r.double()
+      else if (tag === 90) exemplars.push(this.#exemplar(r.open(stop)))
+      else r.skip(tag, stop)
+    }
+    r.close(stop)
+    if (exemplars.length > 0) sink.exemplars(exemplars)
+    sink.exponential(this.#whole(10, stop))
   }
 
   #summary(stop: number, sink: PointSink): void {

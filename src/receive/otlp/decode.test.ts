@@ -10,8 +10,16 @@ import { otlpSchema } from './config.ts'
 import { decodeJson } from './decode-json.ts'
 import { decodeProtobuf, millis } from './decode-protobuf.ts'
 import { DeltaState } from './delta.ts'
-import type { HistogramPoint, NumberPoint, Point, PointSink, SummaryPoint } from './points.ts'
-import { Translation, TranslationMemory } from './translate.ts'
+import type {
+  ExponentialPoint,
+  HistogramPoint,
+  NumberPoint,
+  Point,
+  PointSink,
+  SummaryPoint,
+} from './points.ts'
+import { Translation } from './translate.ts'
+import { TranslationMemory } from './translation-memory.ts'
 
 const { root } = protobuf.parse(`
 syntax = "proto3";
@@ -26,13 +34,17 @@ message Metric { string name = 1; string description = 2; string unit = 3;
 message Gauge { repeated NumberPoint data_points = 1; }
 message Sum { repeated NumberPoint data_points = 1; int32 aggregation_temporality = 2; bool is_monotonic = 3; }
 message Histogram { repeated HistogramPoint data_points = 1; int32 aggregation_temporality = 2; }
-message Exponential { repeated HistogramPoint data_points = 1; int32 aggregation_temporality = 2; }
+message Exponential { repeated ExponentialPoint data_points = 1; int32 aggregation_temporality = 2; }
 message Summary { repeated SummaryPoint data_points = 1; }
 message NumberPoint { repeated KeyValue attributes = 7; fixed64 start_time_unix_nano = 2; fixed64 time_unix_nano = 3;
   oneof value { double as_double = 4; sfixed64 as_int = 6; } repeated Exemplar exemplars = 5; uint32 flags = 8; }
 message HistogramPoint { repeated KeyValue attributes = 9; fixed64 start_time_unix_nano = 2; fixed64 time_unix_nano = 3; fixed64 count = 4;
   optional double sum = 5; repeated fixed64 bucket_counts = 6; repeated double explicit_bounds = 7; repeated Exemplar exemplars = 8;
   uint32 flags = 10; optional double min = 11; optional double max = 12; }
+message ExponentialPoint { repeated KeyValue attributes = 1; fixed64 start_time_unix_nano = 2; fixed64 time_unix_nano = 3; fixed64 count = 4;
+  optional double sum = 5; sint32 scale = 6; fixed64 zero_count = 7; Buckets positive = 8; Buckets negative = 9; uint32 flags = 10;
+  repeated Exemplar exemplars = 11; optional double min = 12; optional double max = 13; double zero_threshold = 14; }
+message Buckets { sint32 offset = 1; repeated uint64 bucket_counts = 2; }
 message SummaryPoint { repeated KeyValue attributes = 7; fixed64 start_time_unix_nano = 2; fixed64 time_unix_nano = 3; fixed64 count = 4;
   double sum = 5; repeated Quantile quantile_values = 6; uint32 flags = 8; }
 message Quantile { double quantile = 1; double value = 2; }
@@ -101,6 +113,20 @@ const histogramPoint = (r: Random): Made => {
     exemplars: many(r, 2, () => exemplar(r)),
   }
 }
+const buckets = (r: Random): Made => ({
+  offset: r.pick([0, -3, 70, -2_147_483_648]),
+  bucketCounts: many(r, 4, () => String(r.pick([0, 1, 300]))),
+})
+const exponentialPoint = (r: Random): Made => ({
+  ...times(r),
+  count: String(r.below(100)),
+  scale: r.pick([0, -2, 3, 20, -11]),
+  zeroCount: String(r.below(3)),
+  ...(r.chance(0.5) ? { sum: 1.5 } : {}),
+  ...(r.chance(0.7) ? { positive: buckets(r) } : {}),
+  ...(r.chance(0.5) ? { negative: buckets(r) } : {}),
+  ...(r.chance(0.3) ? { zeroThreshold: 0.01 } : {}),
+})
 const summaryPoint = (r: Random): Made => ({
   ...times(r),
   count: '4',
@@ -123,7 +149,12 @@ const metric = (r: Random): Made => ({
     () => ({
       histogram: { dataPoints: many(r, 3, () => histogramPoint(r)), aggregationTemporality: r.below(3) },
     }),
-    () => ({ exponentialHistogram: { dataPoints: many(r, 2, () => times(r)), aggregationTemporality: 2 } }),
+    () => ({
+      exponentialHistogram: {
+        dataPoints: many(r, 2, () => exponentialPoint(r)),
+        aggregationTemporality: r.below(3),
+      },
+    }),
     () => ({ summary: { dataPoints: many(r, 2, () => summaryPoint(r)) } }),
   ])(),
 })
@@ -152,7 +183,19 @@ const recorder = (): PointSink & { readonly told: unknown[] } => {
       void told.push(['histogram', common(p), p.count, p.hasSum, p.sum, [...p.counts], [...p.bounds]]),
     summary: (p: SummaryPoint) =>
       void told.push(['summary', common(p), p.count, p.sum, [...p.quantiles], [...p.values]]),
-    unread: (n) => void told.push(['unread', n]),
+    exponential: (p: ExponentialPoint) =>
+      void told.push([
+        'exponential',
+        common(p),
+        p.count,
+        p.hasSum,
+        p.sum,
+        p.scale,
+        p.zeroCount,
+        p.zeroThreshold,
+        p.positive,
+        p.negative,
+      ]),
     exemplars: (list) =>
       void told.push(['exemplars', list.map((e) => [e.at, e.value, e.traceId, e.spanId, e.attributes()])]),
     endResource: () => void told.push(['end']),

@@ -2,6 +2,9 @@
 import { pack, unpack } from '../../lib/column-text.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Batch } from '../../model/batch.ts'
+import { added } from '../../model/native-arithmetic.ts'
+import { decodeHistogram, type NativeHistogram, packHistogram } from '../../model/native-histogram.ts'
+import { countRows, rowBytes } from '../../model/packed-rows.ts'
 import type { Producer } from '../../model/ports/producer.ts'
 import type { SeriesRef, SeriesTable } from '../../model/series.ts'
 
@@ -14,12 +17,16 @@ interface DeltaOptions {
 }
 
 /** `taken`: `total` holds the new cumulative value. `again`: this interval was counted before. */
-type DeltaOutcome = 'taken' | 'again' | 'older' | 'full'
+export type DeltaOutcome = 'taken' | 'again' | 'older' | 'full'
 
 /** One request's changes: seen by nobody until `commit`. End it with `commit` or `rollback`, once. */
 export interface DeltaTransaction {
   /** Adds `value` for (startAt, at]; `force` lets it past the limit, for the further series of a point already let in. */
   add(ref: SeriesRef, startAt: number, at: number, value: number, force: boolean): DeltaOutcome
+  /** The same for a native histogram. */
+  addHistogram(ref: SeriesRef, startAt: number, at: number, value: NativeHistogram): DeltaOutcome
+  /** The cumulative histogram after an `addHistogram` that was taken. */
+  readonly histogram: NativeHistogram | null
   /** The cumulative value after an `add` that was taken. */
   readonly total: number
   commit(now: number): void
@@ -28,6 +35,8 @@ export interface DeltaTransaction {
 
 interface Row {
   total: number
+  /** In place of the total, for a series of native histograms. */
+  histogram?: NativeHistogram | undefined
   startAt: number
   endAt: number
   touchedAt: number
@@ -39,6 +48,8 @@ interface Saved {
   readonly ids: string
   readonly numbers: string
   readonly candidates: string
+  /** By place among the ids, packed, as base64 text; not there in older checkpoints. */
+  readonly histograms?: readonly (readonly [number, string])[]
 }
 
 const perRow = 4
@@ -122,22 +133,40 @@ export class DeltaState implements Producer {
       open = false
       this.#release()
     }
+    /** Lets an interval of a series in; `next` makes its row from the one before. */
+    const enter = (
+      ref: SeriesRef,
+      startAt: number,
+      at: number,
+      force: boolean,
+      next: (row: Row | undefined) => Pick<Row, 'total' | 'histogram'>,
+    ): DeltaOutcome => {
+      const row = changed.get(ref) ?? this.#row(ref)
+      if (row !== undefined && at <= row.endAt) {
+        // After a replay the start is not known; the same end is then the same interval.
+        const same = at === row.endAt && (startAt === row.startAt || Number.isNaN(row.startAt))
+        return same ? 'again' : 'older'
+      }
+      const known = row !== undefined && !row.candidate
+      if (!known && !force && this.#live + made >= this.#maxSeries) return 'full'
+      if (!known) made++
+      changed.set(ref, { ...next(row), startAt, endAt: at, touchedAt: 0, candidate: false })
+      return 'taken'
+    }
     const transaction = {
       total: 0,
-      add: (ref: SeriesRef, startAt: number, at: number, value: number, force: boolean): DeltaOutcome => {
-        const row = changed.get(ref) ?? this.#row(ref)
-        if (row !== undefined && at <= row.endAt) {
-          // After a replay the start is not known; the same end is then the same interval.
-          const same = at === row.endAt && (startAt === row.startAt || Number.isNaN(row.startAt))
-          return same ? 'again' : 'older'
-        }
-        const known = row !== undefined && !row.candidate
-        if (!known && !force && this.#live + made >= this.#maxSeries) return 'full'
-        if (!known) made++
-        transaction.total = (row?.total ?? 0) + value
-        changed.set(ref, { total: transaction.total, startAt, endAt: at, touchedAt: 0, candidate: false })
-        return 'taken'
-      },
+      histogram: null as NativeHistogram | null,
+      add: (ref: SeriesRef, startAt: number, at: number, value: number, force: boolean): DeltaOutcome =>
+        enter(ref, startAt, at, force, (row) => {
+          transaction.total = (row?.total ?? 0) + value
+          return { total: transaction.total }
+        }),
+      addHistogram: (ref: SeriesRef, startAt: number, at: number, value: NativeHistogram): DeltaOutcome =>
+        enter(ref, startAt, at, false, (row) => {
+          const sum = row?.histogram && added(row.histogram, value)
+          transaction.histogram = sum ? sum.value : value
+          return { total: 0, histogram: transaction.histogram }
+        }),
       commit: (now: number): void => {
         close()
         if (changed.size > 0) this.#saved = null
@@ -190,15 +219,17 @@ export class DeltaState implements Producer {
     const ids = new BigUint64Array(n)
     const numbers = new Float64Array(n * perRow)
     const candidates = new Uint8Array(n)
+    const histograms: [number, string][] = []
     let i = 0
     const put = (id: bigint, row: Row): void => {
+      if (row.histogram) histograms.push([i, pack(packHistogram(row.histogram))])
       ids[i] = id
       numbers.set([row.total, row.startAt, row.endAt, row.touchedAt], i * perRow)
       candidates[i++] = row.candidate ? 1 : 0
     }
     for (const [ref, row] of this.#rows) put(this.#table.id(ref), row)
     for (const [id, row] of this.#unmet) put(id, row)
-    this.#saved = { ids: pack(ids), numbers: pack(numbers), candidates: pack(candidates) }
+    this.#saved = { ids: pack(ids), numbers: pack(numbers), candidates: pack(candidates), histograms }
     return this.#saved
   }
 
@@ -221,12 +252,15 @@ export class DeltaState implements Producer {
     this.#unmet.clear()
     this.#saved = null
     this.#live = 0
+    const histograms = new Map(saved.histograms)
     for (let i = 0; i < ids.length; i++) {
       const [total = 0, startAt = 0, endAt = 0, touchedAt = 0] = numbers.subarray(
         i * perRow,
         (i + 1) * perRow,
       )
       const row: Row = { total, startAt, endAt, touchedAt, candidate: candidates[i] === 1 }
+      const histogram = histograms.get(i)
+      if (histogram !== undefined) row.histogram = decodeHistogram(new Uint8Array(unpack(histogram)))
       if (!row.candidate) this.#live++
       const ref = this.#table.refOf(ids[i]!)
       if (ref === undefined) this.#unmet.set(ids[i]!, row)
@@ -234,22 +268,27 @@ export class DeltaState implements Producer {
     }
   }
 
-  replay({ ref, at, value }: Batch): void {
+  replay({ ref, at, value, histograms }: Batch): void {
     this.#saved = null
-    for (let i = 0; i < ref.length; i++) {
-      const total = value[i]!
-      const endAt = at[i]!
-      // A stale marker ends a series; its total goes on where the sender does.
-      if (Number.isNaN(total)) continue
-      const row = this.#row(ref[i]!)
-      if (row === undefined) {
-        this.#rows.set(ref[i]!, { total, startAt: Number.NaN, endAt, touchedAt: endAt, candidate: true })
-      } else if (endAt > row.endAt) {
-        row.total = total
-        row.endAt = endAt
-        row.startAt = Number.NaN
-        row.touchedAt = Math.max(row.touchedAt, endAt)
-      }
+    // A stale marker ends a series; its total goes on where the sender does.
+    for (let i = 0; i < ref.length; i++)
+      if (!Number.isNaN(value[i]!)) this.#replayed(ref[i]!, at[i]!, value[i]!, undefined)
+    for (let i = 0; i < countRows(histograms); i++) {
+      const histogram = decodeHistogram(rowBytes(histograms!, i))
+      this.#replayed(histograms!.ref[i]!, histograms!.at[i]!, 0, histogram)
+    }
+  }
+
+  #replayed(ref: SeriesRef, endAt: number, total: number, histogram: NativeHistogram | undefined): void {
+    const row = this.#row(ref)
+    if (row === undefined)
+      this.#rows.set(ref, { total, histogram, startAt: Number.NaN, endAt, touchedAt: endAt, candidate: true })
+    else if (endAt > row.endAt) {
+      row.total = total
+      row.histogram = histogram
+      row.endAt = endAt
+      row.startAt = Number.NaN
+      row.touchedAt = Math.max(row.touchedAt, endAt)
     }
   }
 }

@@ -14,7 +14,8 @@ import { decodeProtobuf } from './decode-protobuf.ts'
 import type { DeltaState, DeltaTransaction } from './delta.ts'
 import type { Exported } from './exported.ts'
 import type { Encoding } from './status.ts'
-import { Translation, TranslationMemory } from './translate.ts'
+import { Translation } from './translate.ts'
+import { TranslationMemory } from './translation-memory.ts'
 
 interface OtlpIngestDeps {
   readonly config: OtlpConfig

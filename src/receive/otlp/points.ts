@@ -62,6 +62,23 @@ export interface HistogramPoint extends Point {
   readonly bounds: readonly number[]
 }
 
+/** Counts of neighbouring buckets; the first has the index `offset`. */
+export interface ExponentialSide {
+  readonly offset: number
+  readonly counts: readonly number[]
+}
+
+export interface ExponentialPoint extends Point {
+  readonly count: number
+  readonly sum: number
+  readonly hasSum: boolean
+  readonly scale: number
+  readonly zeroCount: number
+  readonly zeroThreshold: number
+  readonly positive: ExponentialSide
+  readonly negative: ExponentialSide
+}
+
 export interface SummaryPoint extends Point {
   readonly count: number
   readonly sum: number
@@ -86,9 +103,8 @@ export interface PointSink {
   metric(head: MetricHead): void
   number(point: NumberPoint): void
   histogram(point: HistogramPoint): void
+  exponential(point: ExponentialPoint): void
   summary(point: SummaryPoint): void
-  /** `count` points of the current metric that the decoder does not read. */
-  unread(count: number): void
   /** The exemplars of the point that is told next. */
   exemplars(list: readonly PointExemplar[]): void
   /** The current resource's data is over. */

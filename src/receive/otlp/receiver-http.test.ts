@@ -309,7 +309,16 @@ describe('what may not pass', () => {
           gauge('', 1),
           gauge('timeless', 1, { timeUnixNano: '0' }),
           { name: 'bare', gauge: { dataPoints: [{ timeUnixNano: nanos(nowAt) }] } },
-          { name: 'exp', exponentialHistogram: { aggregationTemporality: 2, dataPoints: [{}, {}] } },
+          {
+            name: 'exp',
+            exponentialHistogram: {
+              aggregationTemporality: 2,
+              dataPoints: [
+                { timeUnixNano: nanos(nowAt), count: 3, positive: { bucketCounts: [1] } },
+                { timeUnixNano: nanos(nowAt), scale: -11 },
+              ],
+            },
+          },
           {
             name: 'h',
             histogram: {
@@ -325,7 +334,7 @@ describe('what may not pass', () => {
     expect(answer.status).toBe(200)
     expect(answer.json.partialSuccess!.rejectedDataPoints).toBe('8')
     const message = answer.json.partialSuccess!.errorMessage
-    for (const words of ['too_old: 1', 'bad_labels: 1', 'bad_sample: 4', 'unsupported: 2'])
+    for (const words of ['too_old: 1', 'bad_labels: 1', 'bad_sample: 4', 'bad_histogram: 2'])
       expect(message).toContain(words)
     expect(r.samples()).toEqual({ 'good@0': 1 })
     // What is refused makes no series either.

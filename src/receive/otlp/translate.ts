@@ -1,13 +1,11 @@
 // OTLP metrics become Prometheus series: one Translation a request, over what a TranslationMemory has learnt from those before.
-import { type Metadata, type MetricType, staleHigh, staleLow } from '../../model/batch.ts'
+import { staleHigh, staleLow } from '../../model/batch.ts'
 import type { BatchBuilder, RejectReason } from '../../model/batch-builder.ts'
+import { atSchema, mostSchema, wrongWith } from '../../model/native-histogram.ts'
 import type { SeriesRef } from '../../model/series.ts'
-import { ByteCache } from '../byte-cache.ts'
-import { ToldMetadata, trimmed } from '../told-metadata.ts'
-import type { OtlpConfig } from './config.ts'
-import type { DeltaTransaction } from './delta.ts'
-import { LabelMaker, type ResourceLabels, type ScopeLabels } from './label-sets.ts'
-import { type MetricKind, metricFamily } from './names.ts'
+import type { DeltaOutcome, DeltaTransaction } from './delta.ts'
+import { nativeOf } from './exponential.ts'
+import type { ScopeLabels } from './label-sets.ts'
 import { addExemplars } from './point-exemplars.ts'
 import {
   ascending,
@@ -21,6 +19,7 @@ import {
   summarySeries,
 } from './point-series.ts'
 import type {
+  ExponentialPoint,
   HistogramPoint,
   MetricHead,
   NumberPoint,
@@ -31,111 +30,7 @@ import type {
   ScopeHead,
   SummaryPoint,
 } from './points.ts'
-
-interface MetricContext {
-  readonly id: number
-  readonly name: string
-  readonly family: string
-  readonly kind: MetricKind
-  readonly delta: boolean
-  readonly metadata: Metadata
-  /** Why none of its points can be taken; null when they can. */
-  readonly refusal: { readonly reason: RejectReason; readonly why: string } | null
-}
-
-interface ResourceContext {
-  readonly labels: ResourceLabels
-  readonly metrics: Map<string, MetricContext>
-  info: SeriesRef | null
-}
-
-const promTypes: Readonly<Record<MetricKind, MetricType>> = {
-  gauge: 'gauge',
-  monotonic: 'counter',
-  updown: 'gauge',
-  histogram: 'histogram',
-  exponential: 'histogram',
-  summary: 'summary',
-}
-
-/** About how much text of resources and metrics is remembered, in UTF-16 units; past it everything is learnt anew. */
-const mostText = 64 << 20
-/** What a context weighs beside its key. */
-const contextWeight = 512
-
-/** What translations have learnt: names, label sets and series that were seen before. One for all OTLP receivers. */
-export class TranslationMemory {
-  readonly config: OtlpConfig
-  readonly labels: LabelMaker
-  readonly metadata = new ToldMetadata()
-  readonly series = new ByteCache<PointSeries>(1 << 19, 128 << 20)
-  readonly #resources = new Map<string, ResourceContext | string>()
-  #text = 0
-  #ids = 0
-
-  constructor(config: OtlpConfig) {
-    this.config = config
-    this.labels = new LabelMaker(config)
-  }
-
-  /** A resource's context; a string says why its points cannot be taken. */
-  resource(head: ResourceHead): ResourceContext | string {
-    const known = this.#resources.get(head.key)
-    if (known !== undefined) return known
-    const attributes = head.attributes()
-    const labels = typeof attributes === 'string' ? attributes : this.labels.resource(attributes)
-    const made = typeof labels === 'string' ? labels : { labels, metrics: new Map(), info: null }
-    this.#weigh(head.key)
-    this.#resources.set(head.key, made)
-    return made
-  }
-
-  metric(resource: ResourceContext, head: MetricHead, scope: string): MetricContext {
-    const { name, unit, description, kind, temporality } = head
-    const key = `${kind}\n${temporality}\n${name}\n${unit}\n${description}\n${scope}`
-    const known = resource.metrics.get(key)
-    if (known) return known
-    const family = metricFamily(name, unit, kind, this.config.translation_strategy)
-    const made: MetricContext = {
-      id: ++this.#ids,
-      name,
-      family,
-      kind,
-      delta: temporality === 'delta',
-      metadata: trimmed({ metric: family, type: promTypes[kind], help: description, unit }),
-      refusal: refusalOf(head, family),
-    }
-    this.#weigh(key)
-    resource.metrics.set(key, made)
-    return made
-  }
-
-  #weigh(key: string): void {
-    this.#text += key.length + contextWeight
-    if (this.#text < mostText) return
-    this.#text = 0
-    this.#resources.clear()
-  }
-}
-
-const refusalOf = (head: MetricHead, family: string): MetricContext['refusal'] => {
-  if (family === '')
-    return {
-      reason: 'bad_labels',
-      why: `the metric name ${JSON.stringify(head.name)} leaves no Prometheus name`,
-    }
-  if (head.temporality === 'unspecified')
-    return {
-      reason: 'bad_sample',
-      why: `${head.name} says no aggregation temporality; send cumulative or delta`,
-    }
-  if (head.kind === 'exponential')
-    return {
-      reason: 'unsupported',
-      why: `${head.name} is an exponential histogram; they are not taken yet, send explicit buckets`,
-    }
-  return null
-}
+import type { MetricContext, ResourceContext, TranslationMemory } from './translation-memory.ts'
 
 const noExemplars: readonly PointExemplar[] = []
 
@@ -263,10 +158,40 @@ export class Translation implements PointSink {
     this.#seen(point)
   }
 
-  unread(count: number): void {
-    if (count === 0) return
-    const refusal = this.#metric?.refusal ?? { reason: 'bad_labels' as const, why: String(this.#resource) }
-    this.#refuse(refusal.reason, refusal.why, count)
+  exponential(point: ExponentialPoint): void {
+    this.#exemplify(this.#exponential(point), point.at)
+  }
+
+  #exponential(point: ExponentialPoint): PointSeries | null {
+    const metric = this.#open(point)
+    if (!metric) return null
+    const made = point.stale ? null : nativeOf(point)
+    if (typeof made === 'string') {
+      this.#refuse('bad_histogram', `${metric.name}: ${made}`)
+      return null
+    }
+    // What the batch would refuse makes no series, and must not go into a running total.
+    const why = made && wrongWith(made, true)
+    if (why) {
+      this.#refuse('bad_histogram', `${metric.name}: ${why}`)
+      return null
+    }
+    const series = this.#series(metric, point, numberSeries, none)
+    if (!series) return null
+    const { ref } = series
+    if (!made) this.#stale(ref, point.at)
+    else if (!metric.delta) {
+      if (!this.#builder.histogram(ref, point.at, made, true)) return null
+      this.samples++
+    } else {
+      const tx = this.#delta()!
+      const kept = atSchema(made, Math.min(made.schema, mostSchema))
+      const outcome = tx.addHistogram(ref, point.startAt, point.at, kept)
+      if (!this.#counted(metric, point, outcome)) return null
+      if (this.#builder.histogram(ref, point.at, tx.histogram!, true)) this.samples++
+    }
+    this.#seen(point)
+    return series
   }
 
   exemplars(list: readonly PointExemplar[]): void {
@@ -338,7 +263,12 @@ export class Translation implements PointSink {
     const tx = this.#delta()!
     const outcome = tx.add(ref, point.startAt, point.at, value, false)
     if (outcome === 'taken') this.#add(ref, point.at, tx.total)
-    else if (outcome === 'older')
+    return this.#counted(metric, point, outcome)
+  }
+
+  /** Whether a delta point was taken; what was not and should have been is refused. */
+  #counted(metric: MetricContext, point: Point, outcome: DeltaOutcome): boolean {
+    if (outcome === 'older')
       this.#refuse(
         'bad_sample',
         `${metric.name} has a delta point that ends at ${point.at} ms, not after the one before; send them in order`,

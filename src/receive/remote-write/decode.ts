@@ -8,6 +8,7 @@ import type { BatchBuilder } from '../../model/batch-builder.ts'
 import { type Labels, labelsOf, metricName, recordOf } from '../../model/labels.ts'
 import type { SeriesRef } from '../../model/series.ts'
 import type { ByteCache } from '../byte-cache.ts'
+import { histogramShape, histogramTime, takeHistogram } from './native-histogram.ts'
 
 const types: readonly MetricType[] = [
   'unknown',
@@ -20,11 +21,6 @@ const types: readonly MetricType[] = [
   'stateset',
 ]
 
-/** What was there and is not kept. */
-interface NotStored {
-  readonly histograms: number
-}
-
 /**
  * Fills `builder` from an uncompressed WriteRequest. What may not pass is rejected in the builder and the rest kept. A message that is
  * no WriteRequest throws `bad_data`, and then no new series was made: before the first unknown one the whole message is walked.
@@ -33,20 +29,17 @@ export const decodeWriteRequest = (
   body: Buffer,
   builder: BatchBuilder,
   known: ByteCache<SeriesRef>,
-): NotStored => {
-  const decoder = new WriteRequestDecoder(body, builder, known)
-  decoder.run(Number.POSITIVE_INFINITY)
-  return decoder
+): void => {
+  new WriteRequestDecoder(body, builder, known).run(Number.POSITIVE_INFINITY)
 }
 
 /** The same in pieces: what is slow is to meet series for the first time. */
-export class WriteRequestDecoder implements NotStored {
+export class WriteRequestDecoder {
   readonly #r: WireReader
   readonly #builder: BatchBuilder
   readonly #known: ByteCache<SeriesRef>
   #checked = false
   #met = 0
-  histograms = 0
 
   constructor(body: Buffer, builder: BatchBuilder, known: ByteCache<SeriesRef>) {
     this.#r = new WireReader(body)
@@ -143,12 +136,7 @@ export class WriteRequestDecoder implements NotStored {
     if (tag === 18) this.#sample(ref, r.open(stop))
     else if (tag === 26) this.#exemplar(ref, r.open(stop))
     else if (tag === 34) {
-      this.histograms++
-      this.#builder.reject(
-        'unsupported',
-        'native histograms are not taken yet; send classic ones (send_native_histograms: false)',
-      )
-      r.skip(tag, stop)
+      takeHistogram(r, r.open(stop), ref, this.#builder, () => this.#builder.nameOf(ref))
     } else if (tag === 10) throw labelsLate(r.at)
     else r.skip(tag, stop)
   }
@@ -235,11 +223,15 @@ const labelsEnd = (r: WireReader, stop: number): number => {
   return at
 }
 
-/** The times of a series' samples, before it is made. */
+/** The times of a series' samples and histograms, before it is made. */
 const readTimes = (r: WireReader, stop: number): number[] => {
   const times: number[] = []
   while (r.at < stop) {
     const tag = r.tag()
+    if (tag === 34) {
+      times.push(histogramTime(r, r.open(stop)))
+      continue
+    }
     if (tag !== 18) {
       r.skip(tag, stop)
       continue
@@ -340,4 +332,4 @@ const checkRequest = (r: WireReader): void => {
 }
 
 const leaf: Shape = {}
-const request: Shape = { 10: { 10: leaf, 18: leaf, 26: { 10: leaf }, 34: leaf }, 26: leaf }
+const request: Shape = { 10: { 10: leaf, 18: leaf, 26: { 10: leaf }, 34: histogramShape }, 26: leaf }

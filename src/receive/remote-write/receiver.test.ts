@@ -153,7 +153,10 @@ describe('remote write 1.0', () => {
       series([['__name__', Buffer.from([0xff, 0xfe])]], s),
       series([['__name__', 'old']], sample(1, nowAt - 2 * 3_600_000)),
       series([['__name__', 'good']], sample(1, nowAt + 3_600_000)),
-      series([['__name__', 'native']], bytesField(4, Buffer.from([8, 1]))),
+      series(
+        [['__name__', 'native']],
+        bytesField(4, Buffer.concat([varintField(1, 1), varintField(15, nowAt)])),
+      ),
       series(
         [
           ['__name__', 'long'],
@@ -168,7 +171,7 @@ describe('remote write 1.0', () => {
     expect(text).toContain('bad_labels: 7, the first: x has the label a out of order')
     expect(text).toMatch(/too_old: 1, the first: old at/)
     expect(text).toMatch(/too_far_ahead: 1, the first: good at/)
-    expect(text).toMatch(/unsupported: 1, the first: native histograms/)
+    expect(text).toMatch(/bad_histogram: 1, the first: native histogram/)
     expect(text).toMatch(/label_limit: 1/)
     expect(r.samples()).toEqual({ 'good@0': 1 })
   })
@@ -198,7 +201,7 @@ describe('remote write 1.0', () => {
       await status(body, { 'content-type': 'application/x-protobuf;proto=prometheus.WriteRequest' }),
     ).toBe(204)
     expect(
-      await status(body, { 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request' }),
+      await status(body, { 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v3.Request' }),
     ).toBe(415)
     expect(await status(body, { 'content-type': 'application/json' })).toBe(415)
     expect(await status(body, { 'content-encoding': 'gzip' })).toBe(415)

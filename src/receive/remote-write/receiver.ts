@@ -1,4 +1,4 @@
-// Prometheus remote write 1.0 over HTTP: checks the envelope, decodes, waits for the disk, answers as the specification says.
+// Prometheus remote write 1.0 and 2.0 over HTTP: checks the envelope, decodes, waits for the disk, answers as the specification says.
 import { breathe, type Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import { createInFlight, type InFlight } from '../../lib/in-flight.ts'
@@ -15,6 +15,7 @@ import { ByteCache } from '../byte-cache.ts'
 import { receiveMetrics } from '../receive-metrics.ts'
 import { ToldMetadata, trimmed } from '../told-metadata.ts'
 import { WriteRequestDecoder } from './decode.ts'
+import { WriteRequestV2Decoder, type Written } from './decode-v2.ts'
 
 interface RemoteWriteDeps {
   readonly table: SeriesTable
@@ -43,7 +44,7 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
   let bytesEach = 128
 
   const take = async (request: HandlerRequest, signal: AbortSignal): Promise<HandlerResponse> => {
-    checkEnvelope(request)
+    const version = versionOf(request)
     if (request.body.length > maxBytes)
       throw new AppError(
         'too_large',
@@ -58,48 +59,60 @@ export const createRemoteWrite = (deps: RemoteWriteDeps): HttpHandler => {
         clock.now(),
         Math.max(64, Math.ceil(body.length / bytesEach)),
       )
-      const left = new WriteRequestDecoder(body, builder, known)
-      while (!left.run(newAtOnce)) await breathe()
-      const samples = builder.length
+      const decoder =
+        version === 1
+          ? new WriteRequestDecoder(body, builder, known)
+          : new WriteRequestV2Decoder(body, builder)
+      while (!decoder.run(newAtOnce)) await breathe()
+      const { length: samples, histograms } = builder
       // A little less than it was, so that a request like the last one does not grow its columns.
       if (samples > 0) bytesEach = Math.max(leastEach, (body.length / samples) * 0.95)
       const metadata = builder.metadata.map(trimmed).filter((m) => told.isNews(m))
       const batch = { ...builder.build(), metadata }
-      if (samples > 0 || metadata.length > 0 || batch.exemplars) {
+      if (samples > 0 || histograms > 0 || metadata.length > 0 || batch.exemplars) {
         await sink.push(batch, signal)
         told.told(metadata)
       }
-      count.samples(samples)
+      count.samples(samples + histograms)
       if (builder.exemplarsDropped > 0) count.dropped('exemplars', builder.exemplarsDropped)
+      const headers = 'written' in decoder ? writtenHeaders(decoder.written) : {}
       const rejections = builder.rejections
       count.rejections(rejections)
-      if (rejections.length === 0) return { status: 204 }
-      log.debug({ rejections, kept: samples }, 'remote write partly refused')
-      return {
-        status: 400,
-        headers: { 'content-type': 'text/plain; charset=utf-8' },
-        body: sayRejections(rejections, samples),
-      }
+      if (rejections.length > 0)
+        log.debug({ rejections, kept: samples + histograms }, 'remote write partly refused')
+      return answerOf(rejections, samples + histograms, headers)
     } finally {
       leave()
     }
   }
 
+  const handle = async (request: HandlerRequest, signal: AbortSignal): Promise<HandlerResponse> => {
+    let answer: HandlerResponse
+    try {
+      answer = await take(request, signal)
+    } catch (thrown) {
+      const error = failureOf(thrown, signal)
+      if (error.code === 'internal')
+        log.error({ err: messageOf(error.cause ?? error) }, 'remote write failed')
+      answer = textAnswer(error)
+    }
+    count.answered(answer.status)
+    return answer
+  }
+  return { maxBytes, handle }
+}
+
+/** The answer when everything that could be kept is on disk. */
+const answerOf = (
+  rejections: readonly Rejection[],
+  kept: number,
+  headers: Record<string, string>,
+): HandlerResponse => {
+  if (rejections.length === 0) return { status: 204, headers }
   return {
-    maxBytes,
-    handle: async (request, signal) => {
-      let answer: HandlerResponse
-      try {
-        answer = await take(request, signal)
-      } catch (thrown) {
-        const error = failureOf(thrown, signal)
-        if (error.code === 'internal')
-          log.error({ err: messageOf(error.cause ?? error) }, 'remote write failed')
-        answer = textAnswer(error)
-      }
-      count.answered(answer.status)
-      return answer
-    },
+    status: 400,
+    headers: { ...headers, 'content-type': 'text/plain; charset=utf-8' },
+    body: sayRejections(rejections, kept),
   }
 }
 
@@ -121,22 +134,36 @@ const reused = (): ((size: number) => Buffer) => {
   }
 }
 
-/** Throws `unsupported_media` where the body is no remote write 1.0, naming what to send. */
-const checkEnvelope = ({ method, headers }: HandlerRequest): void => {
+const messages: Readonly<Record<string, 1 | 2>> = {
+  'prometheus.WriteRequest': 1,
+  'io.prometheus.write.v2.Request': 2,
+}
+
+/** What a sender of version 2 must be told, or it takes the receiver for one that knows only version 1. */
+const writtenHeaders = ({ samples, histograms, exemplars }: Written): Record<string, string> => ({
+  'x-prometheus-remote-write-samples-written': String(samples),
+  'x-prometheus-remote-write-histograms-written': String(histograms),
+  'x-prometheus-remote-write-exemplars-written': String(exemplars),
+})
+
+/** Which version the body is. Throws `unsupported_media` where it is neither, naming what to send. */
+const versionOf = ({ method, headers }: HandlerRequest): 1 | 2 => {
   if (method !== 'POST') throw new AppError('bad_data', `${method}: remote write is POST`, { status: 405 })
   const { type, params } = mediaType(headers['content-type'])
   // Left out, it is version 1: what the first senders do.
   if (type !== '' && type !== 'application/x-protobuf')
     throw new AppError('unsupported_media', `content type ${type}; send application/x-protobuf`)
   const proto = params.get('proto') ?? 'prometheus.WriteRequest'
-  if (proto !== 'prometheus.WriteRequest')
+  const version = messages[proto]
+  if (version === undefined)
     throw new AppError(
       'unsupported_media',
-      `message ${proto}; remote write 1.0 (prometheus.WriteRequest) is taken`,
+      `message ${proto}; ${Object.keys(messages).join(' and ')} are taken`,
     )
   const encoding = (headers['content-encoding'] ?? 'snappy').toLowerCase()
   if (encoding !== 'snappy')
     throw new AppError('unsupported_media', `content encoding ${encoding}; send snappy (block format)`)
+  return version
 }
 
 const sayRejections = (rejections: readonly Rejection[], kept: number): string => {
