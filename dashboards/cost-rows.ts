@@ -2,7 +2,7 @@
 import { toConsole } from './links.ts'
 import type { Panel } from './panel.ts'
 
-const trace = toConsole('The trace in the console', '/traces/${__data.fields.TraceId}')
+const trace = toConsole('The trace in the console', '/traces?id=${__data.fields.TraceId}')
 const usd = { unit: 'currencyUSD' }
 const inRange = "$__timeFilter(at) AND match(agent, '^(${agent:regex})$')"
 

@@ -119,6 +119,9 @@ const protocols: Readonly<Record<string, string>> = {
   'remote-write': 'Remote write',
   scrape: 'Scrape',
   host: 'This machine',
+  containers: 'Containers',
+  kubernetes: 'Kubernetes',
+  traces: 'Metrics from spans',
 }
 export const protocolName = (p: string): string => protocols[p] ?? p
 
