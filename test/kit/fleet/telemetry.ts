@@ -23,7 +23,7 @@ export interface Identity extends Who, ModelName {
   readonly instance: string
 }
 
-export interface TelemetryOptions extends Identity {
+interface TelemetryOptions extends Identity {
   readonly transport: Transport
   readonly speaks: Generation
   readonly meters: Meters
@@ -109,7 +109,7 @@ export interface Run {
 
 let calls = 0
 
-export type Telemetry = ReturnType<typeof createTelemetry>
+type Telemetry = ReturnType<typeof createTelemetry>
 
 export const createTelemetry = (options: TelemetryOptions) => {
   const { version } = options
