@@ -109,8 +109,6 @@ export interface Run {
 
 let calls = 0
 
-export type Telemetry = ReturnType<typeof createTelemetry>
-
 export const createTelemetry = (options: TelemetryOptions) => {
   const { version } = options
   const words = vocabularies[options.speaks]
