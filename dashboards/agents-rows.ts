@@ -86,7 +86,9 @@ FROM otel_traces WHERE ${inRange} AND ${service} GROUP BY time, service ORDER BY
     title: 'Warnings and errors',
     about: 'What agents said when something went wrong; each line knows its trace.',
     unit: 'none',
-    columns: { traceID: { link: toConsole('The trace in the console', '/traces?id=${__data.fields.traceID}') } },
+    columns: {
+      traceID: { link: toConsole('The trace in the console', '/traces?id=${__data.fields.traceID}') },
+    },
     sql: `SELECT Timestamp AS timestamp, Body AS body, SeverityText AS level, ServiceName AS service, TraceId AS traceID
 FROM otel_logs WHERE ${inRange} AND SeverityNumber >= 13 AND ${service} ORDER BY timestamp DESC LIMIT 200`,
   },

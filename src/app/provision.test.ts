@@ -109,6 +109,20 @@ describe('as files', () => {
     )
     expect(embedded.datasources[1].secureJsonData).toEqual({ password: '$AIRBOSS_TOKEN' })
   })
+  test('what docker-compose opens first is written, and its links lead where a browser reaches the console', () => {
+    const root = join(import.meta.dirname, '../..')
+    const { services } = parse(readFileSync(join(root, 'docker-compose.yml'), 'utf8'), { merge: true })
+    const { listen, storage } = parse(readFileSync(join(root, 'docker/airboss.docker.yaml'), 'utf8'))
+    const { command } = services.provision
+    const server = command[command.indexOf('--server') + 1]
+    const config = configOf({ listen, storage: { clickhouse: { ...storage.clickhouse, password: 'x' } } })
+    const { read } = written({ sources: sourcesOf(config, server) })
+    const home = services.grafana.environment.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH as string
+    expect(home.startsWith(`${command[command.indexOf('--out') + 1]}/dashboards/`)).toBe(true)
+    const model = JSON.parse(read('dashboards', home.split('/').at(-1)!))
+    const known = model.templating.list.find((v: { name: string }) => v.name === 'console')
+    expect(known.query).toBe('http://localhost:9900')
+  })
   test('a folder that cannot be written is named', () => {
     const file = join(tempDir(), 'file')
     writeFileSync(file, '')
