@@ -109,11 +109,6 @@ export interface Run {
 
 let calls = 0
 
-<<<<<<< HEAD
-type Telemetry = ReturnType<typeof createTelemetry>
-
-=======
->>>>>>> shows
 export const createTelemetry = (options: TelemetryOptions) => {
   const { version } = options
   const words = vocabularies[options.speaks]
