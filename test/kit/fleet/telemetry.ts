@@ -23,7 +23,7 @@ export interface Identity extends Who, ModelName {
   readonly instance: string
 }
 
-interface TelemetryOptions extends Identity {
+export interface TelemetryOptions extends Identity {
   readonly transport: Transport
   readonly speaks: Generation
   readonly meters: Meters
