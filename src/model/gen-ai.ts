@@ -272,8 +272,19 @@ const toolOf = (span: Span, operation: string) => {
   }
 }
 
-/** What a GenAI span says, null for any other span. Pure; looks only at attributes that `isWantedAttribute` names. */
+/** Metrics, prices and sums of costs all ask about the same spans, one after the other. */
+const answers = new WeakMap<Span, GenAiCall | null>()
+
+/** What a GenAI span says, null for any other span. Looks only at attributes that `isWantedAttribute` names. */
 export const genAiOf = (span: Span): GenAiCall | null => {
+  const known = answers.get(span)
+  if (known !== undefined) return known
+  const said = read(span)
+  answers.set(span, said)
+  return said
+}
+
+const read = (span: Span): GenAiCall | null => {
   if (!sort(span.attributes)) return span.events.length === 0 ? null : evaluatedOnly(span)
   const operation = operationOf()
   const own = text('evaluation') === '' ? null : evaluation()

@@ -371,3 +371,25 @@ describe('prices', () => {
     expect(dollars()).toBeGreaterThan(0)
   })
 })
+
+test('requests that wait are priced and logged in one turn, each thing still once; one that is refused is told to all', async () => {
+  const row = (id: string, usd: number): Batch => ({ ...batch(), costs: [costRow(id, usd)] })
+  await Promise.all(['a', 'b', 'c', 'b'].map((id) => kit.pricer.push(row(id, 1), never)))
+  expect(kit.sink.batches.map((b) => b.costs.map((c) => c.id))).toEqual([['a'], ['b', 'c']])
+  expect(dollars()).toBe(3)
+  kit.sink.refuse = new Error('the disk is full')
+  const aborted = AbortSignal.abort()
+  const ends = await Promise.allSettled([
+    ...['d', 'e'].map((id) => kit.pricer.push(row(id, 1), never)),
+    kit.pricer.push(row('f', 1), aborted),
+  ])
+  expect(ends.map((e) => e.status === 'rejected' && String(e.reason.message))).toEqual([
+    'the disk is full',
+    'the disk is full',
+    'the request was canceled before it was priced',
+  ])
+  kit.sink.refuse = null
+  await kit.pricer.push(row('d', 1), never)
+  await kit.clock.advance(1000)
+  expect(dollars()).toBe(4)
+})

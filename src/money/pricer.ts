@@ -8,6 +8,7 @@ import { type Duration, minute, second } from '../lib/time.ts'
 import type { Batch, CostRow, Metadata } from '../model/batch.ts'
 import { type AdmissionLimits, BatchBuilder, defaultAdmission } from '../model/batch-builder.ts'
 import { Cumulative, type CumulativeState, type Draft } from '../model/cumulative.ts'
+import { joinBatches } from '../model/join-batches.ts'
 import { labelsOf } from '../model/labels.ts'
 import type { UnpricedModel } from '../model/ports/cost-reports.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
@@ -58,6 +59,17 @@ const remembered = 65_536
 /** Calls repeat within the patience of an exporter; at 1,000 calls a second this is four minutes. */
 const rememberedCalls = 262_144
 
+const mostRefs = 20_000
+/** Requests that are priced and logged in one turn. */
+const mostTogether = 16
+
+interface Waiting {
+  readonly batch: Batch
+  readonly signal: AbortSignal
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
 interface PricerState {
   readonly totals: CumulativeState
   readonly seen: string
@@ -78,6 +90,9 @@ class Pricer implements PricerService {
   readonly #limits: AdmissionLimits
   readonly #totals: Cumulative
   readonly #seen = new RecentIds(remembered)
+  readonly #waiting: Waiting[] = []
+  /** Series of payers met lately. */
+  readonly #refs = new Map<string, SeriesRef>()
   readonly #calls = new RecentIds(rememberedCalls)
   readonly #watch: TokenWatch
   readonly #pairing = new Pairing()
@@ -142,10 +157,27 @@ class Pricer implements PricerService {
     const spans = batch.spans?.read?.length ?? 0
     if (batch.costs.length === 0 && spans === 0 && !this.#watch.concerns(batch))
       return this.#deps.sink.push(batch, signal)
-    return this.#one(async () => {
-      if (signal.aborted) throw new AppError('canceled', 'the request was canceled before it was priced')
-      await this.#price(batch, signal)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ batch, signal, resolve, reject })
+      void this.#one(() => this.#turn())
     })
+  }
+
+  /** All that waits goes through together: a turn lasts until the log is on disk, and one a request would make the disk the limit. */
+  async #turn(): Promise<void> {
+    const all = this.#waiting.splice(0, mostTogether)
+    const [gone, here] = [all.filter((w) => w.signal.aborted), all.filter((w) => !w.signal.aborted)]
+    for (const { reject } of gone)
+      reject(new AppError('canceled', 'the request was canceled before it was priced'))
+    if (here.length === 0) return
+    // One that is given up takes none of the others with it.
+    const signal = here.length === 1 ? here[0]!.signal : this.#deps.clock.timeout(pushTime)
+    try {
+      await this.#price(joinBatches(here.map((w) => w.batch)), signal)
+      for (const { resolve } of here) resolve()
+    } catch (error) {
+      for (const { reject } of here) reject(error)
+    }
   }
 
   async #price(batch: Batch, signal: AbortSignal): Promise<void> {
@@ -237,7 +269,16 @@ class Pricer implements PricerService {
 
   #refOf(metric: string, row: CostRow, builder: BatchBuilder): SeriesRef {
     const { agent, version, model, provider, service, owner } = row
-    return builder.series(labelsOf({ __name__: metric, agent, version, model, provider, service, owner }))
+    const key = [metric, agent, version, model, provider, service, owner].join('\u00ff')
+    const known = this.#refs.get(key)
+    if (known !== undefined) return known
+    const ref = builder.series(
+      labelsOf({ __name__: metric, agent, version, model, provider, service, owner }),
+    )
+    if (ref < 0) return ref
+    if (this.#refs.size >= mostRefs) this.#refs.clear()
+    this.#refs.set(key, ref)
+    return ref
   }
 
   #noPrice({ model, provider, tokens, at }: Missing): void {
