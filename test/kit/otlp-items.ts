@@ -86,6 +86,21 @@ export const agentResource = {
 } as const
 
 /** Spans as a model's calls make them: twelve attributes, ids that never repeat between calls with other `from`. */
+const chatAttributes = (id: number): Record<string, string | number> => ({
+  'gen_ai.operation.name': 'chat',
+  'gen_ai.provider.name': 'openai',
+  'gen_ai.request.model': 'gpt-5-mini',
+  'gen_ai.response.model': 'gpt-5-mini-2026-03-01',
+  'gen_ai.response.id': `chatcmpl-${(id * 2654435761).toString(36)}`,
+  'gen_ai.usage.input_tokens': 800 + (id % 997),
+  'gen_ai.usage.output_tokens': 50 + (id % 331),
+  'gen_ai.agent.name': `agent-${id % 40}`,
+  'gen_ai.conversation.id': `conv-${(id >>> 3).toString(16)}`,
+  'gen_ai.request.temperature': 0.25,
+  'server.address': 'api.openai.com',
+  'server.port': 443,
+})
+
 export const chatSpans = (n: number, from: number, startAt: number): Buffer => {
   const start = BigInt(startAt) * 1_000_000n
   return requestOf(
@@ -99,20 +114,89 @@ export const chatSpans = (n: number, from: number, startAt: number): Buffer => {
         name: 'chat gpt-5-mini',
         start: start + BigInt(i) * 1000n,
         end: start + BigInt(i) * 1000n + 812_345_678n,
+        attributes: chatAttributes(id),
+      })
+    }),
+  )
+}
+
+/** What each of the eight spans of a run says: an agent, three calls of models, two tools, two calls over HTTP. */
+const partOfRun = (id: number): { name: string; attributes: Record<string, string | number> } => {
+  const agent = { 'gen_ai.agent.name': `agent-${(id >>> 3) % 40}`, 'gen_ai.agent.version': '4.2.0' }
+  const conversation = { 'gen_ai.conversation.id': `conv-${(id >>> 3).toString(16)}` }
+  const host = { 'server.address': 'api.example.com', 'server.port': 443, 'network.protocol.version': '2' }
+  switch (id % 8) {
+    case 0:
+      return {
+        name: 'invoke_agent',
         attributes: {
-          'gen_ai.operation.name': 'chat',
+          'gen_ai.operation.name': 'invoke_agent',
           'gen_ai.provider.name': 'openai',
-          'gen_ai.request.model': 'gpt-5-mini',
-          'gen_ai.response.model': 'gpt-5-mini-2026-03-01',
-          'gen_ai.response.id': `chatcmpl-${(id * 2654435761).toString(36)}`,
-          'gen_ai.usage.input_tokens': 800 + (id % 997),
-          'gen_ai.usage.output_tokens': 50 + (id % 331),
-          'gen_ai.agent.name': `agent-${id % 40}`,
-          'gen_ai.conversation.id': `conv-${(id >>> 3).toString(16)}`,
-          'gen_ai.request.temperature': 0.25,
-          'server.address': 'api.openai.com',
-          'server.port': 443,
+          ...agent,
+          ...conversation,
+          'gen_ai.agent.id': `a-${(id >>> 3) % 40}`,
+          'enduser.id': `u-${id % 5000}`,
+          'deployment.environment.name': 'production',
+          'app.feature': 'answers',
+          'app.tenant': `t-${id % 100}`,
+          'app.plan': 'team',
+          'thread.name': 'worker',
         },
+      }
+    case 3:
+    case 5:
+      return {
+        name: `execute_tool tool-${id % 7}`,
+        attributes: {
+          'gen_ai.operation.name': 'execute_tool',
+          'gen_ai.tool.name': `tool-${id % 7}`,
+          'gen_ai.tool.type': 'function',
+          'gen_ai.tool.call.id': `call_${id}`,
+          ...agent,
+          ...conversation,
+          'code.function.name': 'Tools.run',
+          'thread.name': 'worker',
+          'app.tenant': `t-${id % 100}`,
+          'app.cache': id % 2 === 0 ? 'hit' : 'miss',
+          'app.rows': id % 50,
+        },
+      }
+    case 4:
+    case 6:
+      return {
+        name: 'GET',
+        attributes: {
+          'http.request.method': 'GET',
+          'http.response.status_code': 200,
+          'url.full': `https://api.example.com/v1/items/${id}?page=2`,
+          ...host,
+          'http.request.resend_count': 0,
+          'user_agent.original': 'agents/4.2',
+          'network.peer.address': '10.1.2.3',
+          'network.peer.port': 443,
+          'url.scheme': 'https',
+          'app.tenant': `t-${id % 100}`,
+        },
+      }
+    default:
+      return { name: 'chat gpt-5-mini', attributes: chatAttributes(id) }
+  }
+}
+
+/** Traces of eight spans as runs of agents have them, twelve attributes a span. */
+export const runSpans = (n: number, from: number, startAt: number): Buffer => {
+  const start = BigInt(startAt) * 1_000_000n
+  return requestOf(
+    agentResource,
+    Array.from({ length: n }, (_, i) => {
+      const id = from + i
+      return spanMessage({
+        traceId: idOf(16, id >>> 3),
+        spanId: idOf(8, id),
+        ...(id % 8 === 0 ? {} : { parent: idOf(8, id - (id % 8)) }),
+        start: start + BigInt(i) * 1000n,
+        end: start + BigInt(i) * 1000n + 112_345_678n,
+        ...partOfRun(id),
       })
     }),
   )
