@@ -167,13 +167,33 @@ test('the tree says direct, inclusive, failed and retried for every span; circle
     node('try2', 'router', { model: true, failed: true, usd: 3, startAt: 2 }),
     node('try3', 'router', { model: true, usd: 5, startAt: 3 }),
     node('alone', 'root', { model: true, failed: true, usd: 1, startAt: 4 }),
-    node('a', 'b'),
-    node('b', 'a'),
+    node('a', 'b', { usd: 7, startAt: 6 }),
+    node('b', 'a', { startAt: 5 }),
   ])
   expect(root).toMatchObject({ direct: 0, inclusive: 11, failed: 6, retried: 5 })
   expect(root!.children.map((b) => [b.node.spanId, b.inclusive])).toEqual([
     ['router', 10],
     ['alone', 1],
   ])
-  expect(rest).toEqual([])
+  expect(rest.map((b) => [b.node.spanId, b.inclusive, b.children.length])).toEqual([['b', 7, 1]])
+})
+
+test('a trace as deep or as wide as it has spans is a tree that can be walked and written, nothing of it lost', () => {
+  const many = 20_000
+  for (const parentOf of [(i: number) => i - 1, () => 0]) {
+    const nodes = Array.from({ length: many }, (_, i) => ({
+      spanId: `s${i}`,
+      parentSpanId: i === 0 ? '' : `s${parentOf(i)}`,
+      invokes: '',
+      model: true,
+      failed: false,
+      startAt: i,
+      usd: 1,
+      agent: 'a',
+    }))
+    const [root, ...rest] = costTrees(nodes)
+    expect(rest).toEqual([])
+    expect(root!.inclusive).toBe(many)
+    expect(JSON.stringify(root).match(/"spanId"/g)).toHaveLength(many)
+  }
 })
