@@ -14,13 +14,13 @@ import { createInclusive } from './inclusive.ts'
 import { costTrees } from './trace-costs.ts'
 
 const make = () => {
-  const table = new SeriesTable(10_000)
+  const table = new SeriesTable(10_000, 100)
   const sink = new CollectingSink(table)
   const clock = new FakeClock()
+  const metrics = fakeMetrics()
   const fresh = (batch: Batch) => batch.spans?.read ?? []
-  const create = () =>
-    createInclusive({ sink, table, fresh, clock, metrics: fakeMetrics(), log: silentLogger() })
-  return { sink, clock, create, made: create() }
+  const create = () => createInclusive({ sink, table, fresh, clock, metrics, log: silentLogger() })
+  return { table, metrics, sink, clock, create, made: create() }
 }
 let kit: ReturnType<typeof make>
 beforeEach(() => {
@@ -196,4 +196,19 @@ test('a trace as deep or as wide as it has spans is a tree that can be walked an
     expect(root!.inclusive).toBe(many)
     expect(JSON.stringify(root).match(/"spanId"/g)).toHaveLength(many)
   }
+})
+
+test('names of agents take no room that is kept for what Airboss says of itself', async () => {
+  for (let i = 0; kit.table.size < 10_000; i++) kit.table.intern(['__name__', `other${i}`])
+  const lone = spanOf({ traceId })
+  kit.made.accepted!(batchOf([lone], [cost(lone, 4, 'flood')]), 0)
+  expect(await shown()).toEqual({})
+  expect(kit.table.size).toBe(10_000)
+  expect(kit.metrics.values.get('airboss_cost_agents_refused_total{reason="series_limit"}')).toBe(1)
+})
+
+test('a trace too large to be followed whole counts as one', () => {
+  const parent = agent('a')
+  kit.made.accepted!(batchOf([parent, ...Array.from({ length: 10_050 }, () => model(parent))]), 0)
+  expect(kit.metrics.values.get('airboss_cost_traces_cut_total{}')).toBe(1)
 })
