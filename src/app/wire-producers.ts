@@ -85,7 +85,7 @@ export const wireProducers = (context: Context, kept: Sink<Batch>): Producers =>
   const delta = new DeltaState({ table })
   const statsdState = new StatsdState(table)
   const newSpans = makeNewSpans(context)
-  const inclusive = createInclusive({ ...named('money'), sink: kept, fresh: (b) => newSpans.of(b) })
+  const inclusive = createInclusive({ ...named('money'), sink: kept, fresh: (b) => newSpans.of(b), limits })
   const spanMetrics = makeSpanMetrics(context, newSpans, kept)
   return {
     prices,

@@ -144,8 +144,12 @@ class MemoryHead implements Head {
   #putHistogram(ref: number, at: number, row: Uint8Array): boolean {
     this.table.sawHistogram(ref)
     this.index.add(ref, at, at)
-    if (at <= this.#floor) this.#store.lose(at)
-    else return !this.#store.has(ref, at) && this.#histograms.put(ref, at, row)
+    if (at <= this.#floor) {
+      this.#store.lose(at)
+      return true
+    }
+    if (this.#store.has(ref, at) || !this.#histograms.put(ref, at, row)) return false
+    this.#o.active?.entered(ref)
     return true
   }
 
@@ -190,8 +194,9 @@ class MemoryHead implements Head {
   }
 
   #trimHistograms(): number {
-    const { gone, newestAt } = this.#histograms.trim(this.#floor)
+    const { gone, newestAt, emptied } = this.#histograms.trim(this.#floor)
     if (gone > 0) this.#store.lose(newestAt)
+    for (const ref of emptied) if (this.#store.limit[ref] === 0) this.#o.active?.left(ref)
     return gone
   }
 
@@ -199,7 +204,7 @@ class MemoryHead implements Head {
     const { limit } = this.#store
     if (limit[ref] === 0) return 0
     const gone = this.#store.trim(ref, this.#floor, tight)
-    if (limit[ref] === 0) this.#o.active?.left(ref)
+    if (limit[ref] === 0 && !this.#histograms.holds(ref)) this.#o.active?.left(ref)
     return gone
   }
 
@@ -372,7 +377,7 @@ class MemoryHead implements Head {
     const { from, to } = this.#store
     for (let ref = 0; ref < from.length; ref++) {
       const n = to[ref]! - from[ref]!
-      if (n > 0) series++
+      if (n > 0 && !this.#histograms.holds(ref)) series++
       samples += n
     }
     return {

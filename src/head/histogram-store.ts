@@ -43,6 +43,10 @@ export class HistogramStore {
     return true
   }
 
+  holds(ref: number): boolean {
+    return this.#series.has(ref)
+  }
+
   has(ref: number, at: number): boolean {
     const series = this.#series.get(ref)
     return series !== undefined && at <= series.lastAt && series.at.includes(at)
@@ -86,8 +90,9 @@ export class HistogramStore {
     return at.length === 0 ? undefined : { at: Float64Array.from(at), value }
   }
 
-  /** Lets go of those at or before `floor`; returns how many went, and the newest time among them. */
-  trim(floor: number): { gone: number; newestAt: number } {
+  /** Lets go of those at or before `floor`; returns how many went, the newest time among them, and the series that have none left. */
+  trim(floor: number): { gone: number; newestAt: number; emptied: readonly number[] } {
+    const emptied: number[] = []
     let gone = 0
     let newestAt = Number.NEGATIVE_INFINITY
     for (const [ref, series] of this.#series) {
@@ -98,9 +103,11 @@ export class HistogramStore {
       for (const row of series.rows.splice(0, keep)) this.bytes -= row.length + overhead
       series.at.splice(0, keep)
       gone += keep
-      if (series.at.length === 0) this.#series.delete(ref)
+      if (series.at.length > 0) continue
+      this.#series.delete(ref)
+      emptied.push(ref)
     }
     this.samples -= gone
-    return { gone, newestAt }
+    return { gone, newestAt, emptied }
   }
 }

@@ -4,6 +4,7 @@ import { fakeMetrics } from '../../test/kit/metrics.ts'
 import { histogramRows, plainHistogram } from '../../test/kit/native-histograms.ts'
 import { duration, instant } from '../lib/time.ts'
 import { type Batch, sampleBatch } from '../model/batch.ts'
+import { Cardinality } from '../model/cardinality.ts'
 import { labelsOf } from '../model/labels.ts'
 import type { Scan } from '../model/plan.ts'
 import type { SeriesReader } from '../model/ports/series-reader.ts'
@@ -26,10 +27,11 @@ const make = (maxBytes = 2 << 20) => {
   const clock = new FakeClock(1_000_000)
   const table = new SeriesTable(1000)
   const metrics = fakeMetrics()
-  const head = createHead({ table, window: duration(10_000), maxBytes, clock, metrics })
+  const active = new Cardinality(table, { perMetric: 100, perSource: 100, metrics: {}, sources: {} })
+  const head = createHead({ table, window: duration(10_000), maxBytes, clock, metrics, active })
   head.coverFrom(instant(0))
   const ref = (name: string): number => table.intern(labelsOf({ __name__: name }))
-  return { clock, table, metrics, head, ref }
+  return { clock, table, metrics, head, ref, active }
 }
 
 /** A batch of floats `[ref, at, value]` and of histograms `[ref, at, buckets]`. */
@@ -242,4 +244,35 @@ it('is read as one with rows on their way and the store behind it', async () => 
       [995_500, 8],
     ],
   })
+})
+
+it('a series is active while it has a float or a histogram in memory, and is one series with both', async () => {
+  const { head, ref, clock, active } = make()
+  const [only, both] = [ref('only'), ref('both')]
+  active.expect(only, 'scrape')
+  active.expect(both, 'scrape')
+  head.append(
+    batchOf(
+      [[both, 996_000, 1]],
+      [
+        [both, 999_000, 1],
+        [only, 999_000, 1],
+      ],
+    ),
+  )
+  expect(head.stats().series).toBe(2)
+  for (let turn = 0; turn < 3; turn++) head.trim(clock.now())
+  expect([active.isActive(only), active.isActive(both)]).toEqual([true, true])
+  // The float has gone, the histograms have not.
+  await clock.advance(7000)
+  head.trim(clock.now())
+  expect([active.isActive(only), active.isActive(both)]).toEqual([true, true])
+  // The histograms have gone, and a float has come.
+  head.append(batchOf([[both, 1_007_000, 2]]))
+  await clock.advance(3000)
+  head.trim(clock.now())
+  expect([active.isActive(only), active.isActive(both)]).toEqual([false, true])
+  await clock.advance(8000)
+  head.trim(clock.now())
+  expect(active.active).toBe(0)
 })

@@ -38,6 +38,9 @@ const mostReadSchema = 52
 /** Indexes past these lie beyond every double at the finest schema that is read. */
 const widestIndex = 2 ** 31 - 1
 
+/** Counts of one side that are read, empty ones too: a byte on the wire each, and many times that in memory. */
+export const mostCounts = 100_000
+
 export const noBuckets: Buckets = { index: [], count: [] }
 
 export const isCustom = (h: NativeHistogram): boolean => h.schema === customSchema
@@ -106,6 +109,9 @@ const wrongSide = (side: Buckets, which: string): string | null => {
   for (let i = 0; i < side.count.length; i++)
     if (side.count[i]! < 0)
       return `${which} bucket ${side.index[i]} has the count ${side.count[i]}, below zero`
+  const [first = 0, last = 0] = [side.index[0], side.index.at(-1)]
+  if (first < -widestIndex || last > widestIndex)
+    return `${which} bucket ${last > widestIndex ? last : first} is out of range`
   return null
 }
 

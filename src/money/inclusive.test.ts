@@ -14,13 +14,13 @@ import { createInclusive } from './inclusive.ts'
 import { costTrees } from './trace-costs.ts'
 
 const make = () => {
-  const table = new SeriesTable(10_000)
+  const table = new SeriesTable(10_000, 100)
   const sink = new CollectingSink(table)
   const clock = new FakeClock()
+  const metrics = fakeMetrics()
   const fresh = (batch: Batch) => batch.spans?.read ?? []
-  const create = () =>
-    createInclusive({ sink, table, fresh, clock, metrics: fakeMetrics(), log: silentLogger() })
-  return { sink, clock, create, made: create() }
+  const create = () => createInclusive({ sink, table, fresh, clock, metrics, log: silentLogger() })
+  return { table, metrics, sink, clock, create, made: create() }
 }
 let kit: ReturnType<typeof make>
 beforeEach(() => {
@@ -167,13 +167,48 @@ test('the tree says direct, inclusive, failed and retried for every span; circle
     node('try2', 'router', { model: true, failed: true, usd: 3, startAt: 2 }),
     node('try3', 'router', { model: true, usd: 5, startAt: 3 }),
     node('alone', 'root', { model: true, failed: true, usd: 1, startAt: 4 }),
-    node('a', 'b'),
-    node('b', 'a'),
+    node('a', 'b', { usd: 7, startAt: 6 }),
+    node('b', 'a', { startAt: 5 }),
   ])
   expect(root).toMatchObject({ direct: 0, inclusive: 11, failed: 6, retried: 5 })
   expect(root!.children.map((b) => [b.node.spanId, b.inclusive])).toEqual([
     ['router', 10],
     ['alone', 1],
   ])
-  expect(rest).toEqual([])
+  expect(rest.map((b) => [b.node.spanId, b.inclusive, b.children.length])).toEqual([['b', 7, 1]])
+})
+
+test('a trace as deep or as wide as it has spans is a tree that can be walked and written, nothing of it lost', () => {
+  const many = 20_000
+  for (const parentOf of [(i: number) => i - 1, () => 0]) {
+    const nodes = Array.from({ length: many }, (_, i) => ({
+      spanId: `s${i}`,
+      parentSpanId: i === 0 ? '' : `s${parentOf(i)}`,
+      invokes: '',
+      model: true,
+      failed: false,
+      startAt: i,
+      usd: 1,
+      agent: 'a',
+    }))
+    const [root, ...rest] = costTrees(nodes)
+    expect(rest).toEqual([])
+    expect(root!.inclusive).toBe(many)
+    expect(JSON.stringify(root).match(/"spanId"/g)).toHaveLength(many)
+  }
+})
+
+test('names of agents take no room that is kept for what Airboss says of itself', async () => {
+  for (let i = 0; kit.table.size < 10_000; i++) kit.table.intern(['__name__', `other${i}`])
+  const lone = spanOf({ traceId })
+  kit.made.accepted!(batchOf([lone], [cost(lone, 4, 'flood')]), 0)
+  expect(await shown()).toEqual({})
+  expect(kit.table.size).toBe(10_000)
+  expect(kit.metrics.values.get('airboss_cost_agents_refused_total{reason="series_limit"}')).toBe(1)
+})
+
+test('a trace too large to be followed whole counts as one', () => {
+  const parent = agent('a')
+  kit.made.accepted!(batchOf([parent, ...Array.from({ length: 10_050 }, () => model(parent))]), 0)
+  expect(kit.metrics.values.get('airboss_cost_traces_cut_total{}')).toBe(1)
 })

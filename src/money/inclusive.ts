@@ -4,7 +4,7 @@ import { messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Duration, second } from '../lib/time.ts'
 import type { Batch, Metadata } from '../model/batch.ts'
-import { BatchBuilder, defaultAdmission } from '../model/batch-builder.ts'
+import { type AdmissionLimits, BatchBuilder, defaultAdmission } from '../model/batch-builder.ts'
 import { Cumulative, type CumulativeState } from '../model/cumulative.ts'
 import { genAiOf } from '../model/gen-ai.ts'
 import { labelsOf } from '../model/labels.ts'
@@ -26,6 +26,7 @@ interface InclusiveDeps {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly log: Logger
+  readonly limits?: AdmissionLimits
 }
 
 const inclusive = 'airboss_cost_inclusive_usd_total'
@@ -52,6 +53,10 @@ interface Trace {
   spent: boolean
   /** Whether agents or models are in it: others are not kept over a restart. */
   telling: boolean
+  /** Whether it became too large to be followed whole. */
+  cut: boolean
+  /** Whether something came since it was last reckoned. */
+  grown: boolean
   touchedAt: number
 }
 type NodeRow = readonly [string, string, string, 0 | 1, 0 | 1, number, number, string]
@@ -80,6 +85,7 @@ const mostSaved = 20_000
 class Inclusive implements Producer, Service {
   readonly name = 'inclusive'
   readonly #deps: InclusiveDeps
+  readonly #limits: AdmissionLimits
   readonly #totals: Cumulative
   /** The least lately touched first. */
   readonly #traces = new Map<string, Trace>()
@@ -90,17 +96,24 @@ class Inclusive implements Producer, Service {
   #changed = new Set<SeriesRef>()
   #wholeAt = 0
   readonly #stop = new AbortController()
+  readonly #said = new Set<string>()
   readonly #figures
 
   constructor(deps: InclusiveDeps) {
     const { metrics } = deps
     this.#deps = deps
+    this.#limits = deps.limits ?? defaultAdmission
     this.#totals = new Cumulative(deps.table, [inclusive, retried])
     this.#figures = {
       open: metrics.gauge('airboss_cost_open_traces', 'Traces whose costs are followed.'),
       cut: metrics.counter(
         'airboss_cost_traces_cut_total',
         'Traces let go while more of them may come, or too large to follow whole: inclusive costs miss what comes later.',
+      ),
+      refused: metrics.counter(
+        'airboss_cost_agents_refused_total',
+        'Times that inclusive costs of an agent were not counted, because its series may not pass.',
+        ['reason'],
       ),
     }
   }
@@ -140,13 +153,13 @@ class Inclusive implements Producer, Service {
       const failed = row.attributes?.['outcome'] === 'error'
       this.#add(row.traceId, { ...known, usd: row.usd, agent: row.agent, model: true, failed }, touched)
     }
-    for (const trace of touched) if (trace.spent) this.#reckon(trace)
+    for (const trace of touched) if (trace.spent && trace.grown) this.#reckon(trace)
     this.#bound()
   }
 
   #add(traceId: string, node: CostNode, touched: Set<Trace>): void {
     let trace = this.#traces.get(traceId)
-    if (!trace) trace = { nodes: new Map(), counted: new Map(), spent: false, telling: false, touchedAt: 0 }
+    if (!trace) trace = newTrace()
     // The last touched stands last.
     else if (!touched.has(trace)) this.#traces.delete(traceId)
     if (!touched.has(trace)) {
@@ -157,11 +170,13 @@ class Inclusive implements Producer, Service {
     const before = trace.nodes.get(node.spanId)
     if (!before) {
       if (trace.nodes.size >= mostSpansOfTrace) {
-        if (trace.nodes.size === mostSpansOfTrace) this.#figures.cut.add()
+        if (!trace.cut) this.#figures.cut.add()
+        trace.cut = true
         return
       }
       this.#spans++
     }
+    trace.grown = true
     // A cost may have come before its span.
     trace.nodes.set(
       node.spanId,
@@ -175,6 +190,7 @@ class Inclusive implements Producer, Service {
 
   /** Adds what was not counted yet of a trace. The state is made of what was accepted alone; writing only shows it. */
   #reckon(trace: Trace): void {
+    trace.grown = false
     for (const [metric, sums] of [
       [inclusive, inclusiveByAgent(trace.nodes)],
       [retried, retriedByAgent(trace.nodes)],
@@ -184,11 +200,24 @@ class Inclusive implements Producer, Service {
         const more = usd - (trace.counted.get(key) ?? 0)
         if (!(more > 0)) continue
         trace.counted.set(key, usd)
-        const ref = this.#deps.table.intern(labelsOf({ __name__: metric, agent }), true)
+        const ref = this.#refOf(metric, agent)
         if (ref < 0) continue
         this.#totals.replayAdd(ref, more)
         this.#changed.add(ref)
       }
+  }
+
+  /** Names of agents come from outside: their series are under the limits of others' series. */
+  #refOf(metric: string, agent: string): SeriesRef {
+    const { table, clock, log } = this.#deps
+    const builder = new BatchBuilder(table, this.#limits, clock.now(), 1)
+    const ref = builder.series(labelsOf({ __name__: metric, agent }))
+    if (ref >= 0) return ref
+    const { lastReason: reason, lastExample: why } = builder
+    this.#figures.refused.add(1, { reason })
+    if (!this.#said.has(reason)) log.warn({ why }, 'inclusive costs of an agent are not counted')
+    this.#said.add(reason)
+    return ref
   }
 
   #bound(): void {
@@ -265,10 +294,21 @@ class Inclusive implements Producer, Service {
     for (const [id, touchedAt, rows, counted] of traces) {
       const nodes = new Map(rows.map((row) => [row[0], fromRow(row)]))
       this.#spans += nodes.size
-      this.#traces.set(id, { nodes, counted: new Map(counted), spent: true, telling: true, touchedAt })
+      const trace = { ...newTrace(), nodes, counted: new Map(counted), spent: true, telling: true, touchedAt }
+      this.#traces.set(id, trace)
     }
   }
 }
+
+const newTrace = (): Trace => ({
+  nodes: new Map(),
+  counted: new Map(),
+  spent: false,
+  telling: false,
+  cut: false,
+  grown: false,
+  touchedAt: 0,
+})
 
 const unseen: CostNode = {
   spanId: '',

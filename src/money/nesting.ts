@@ -10,6 +10,7 @@ interface Pair {
   output: number
 }
 interface Node {
+  /** Trace and span above, or ''. */
   readonly parent: string
   /** Calls beneath an agent or a tool are calls of their own, not those of a call above it. */
   readonly stops: boolean
@@ -49,22 +50,24 @@ export class Nesting {
     return calls.map(({ call, node }) => ({ call, net: node.net ?? this.#net(call, node) }))
   }
 
-  #get(id: string): Node | undefined {
-    return id === '' ? undefined : (this.#young.get(id) ?? this.#old.get(id))
+  #get(key: string): Node | undefined {
+    return this.#young.get(key) ?? this.#old.get(key)
   }
 
   #node(span: Span, said: GenAiCall | null, call: ModelCall | null): Node {
-    const known = this.#get(span.spanId)
+    // The id of a span is its own within its trace alone.
+    const key = span.traceId + span.spanId
+    const known = this.#get(key)
     // A place held for children that came first has no parent yet.
     if (known && known.parent !== unknown) return known
     const node: Node = {
-      parent: span.parentSpanId,
+      parent: parentOf(span),
       stops: holdsCalls(said),
       beneath: known?.beneath ?? { input: 0, output: 0 },
       open: { input: 0, output: 0 },
       net: null,
     }
-    this.#young.set(span.spanId, node)
+    this.#young.set(key, node)
     const own = call ? tokensOf(call) : { input: 0, output: 0 }
     // A wrapper stands for what is beneath it: the larger goes up, not both.
     this.#carry(node, {
@@ -110,7 +113,7 @@ export class Nesting {
     }
     let above: Node | undefined = node
     for (let depth = 0; depth < deepest && (net.input > 0 || net.output > 0); depth++) {
-      above = above.parent === unknown ? undefined : this.#get(above.parent)
+      above = above.parent === unknown || above.parent === '' ? undefined : this.#get(above.parent)
       if (!above || above.stops) break
       for (const kind of ['input', 'output'] as const) {
         const part = Math.min(net[kind], above.open[kind])
@@ -126,6 +129,9 @@ export class Nesting {
 }
 
 const unknown = '?'
+/** A span that names itself as its parent has none. */
+const parentOf = ({ traceId, spanId, parentSpanId }: Span): string =>
+  parentSpanId === '' || parentSpanId === spanId ? '' : traceId + parentSpanId
 const tokensOf = ({ tokens }: ModelCall): Pair => ({
   input: tokens.get('input') ?? 0,
   output: tokens.get('output') ?? 0,

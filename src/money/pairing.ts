@@ -68,6 +68,8 @@ const slack = 5_000
 const slot = 10_000
 /** Finer than this it is kept for the newest; what is older is put together. */
 const mostChunks = 16
+/** Not even between two tidyings: each thing seen looks at all of them. */
+const mostHeld = 128
 /** Both sides of a job were heard for so long and no instance on both: the sides name instances differently. */
 const decided = 5 * 60_000
 const mostSources = 20_000
@@ -199,6 +201,23 @@ export class Pairing {
     const chunk: Chunk = { from, to, free: tokens, agent, payer }
     chunks.push(chunk)
     this.#undo.push(() => chunks.splice(chunks.indexOf(chunk), 1))
+    if (chunks.length > mostHeld) this.#joinOldest(chunks)
+  }
+
+  #joinOldest(chunks: Chunk[]): void {
+    let [a, b] = chunks as [Chunk, Chunk]
+    if (b.to < a.to) [a, b] = [b, a]
+    for (const chunk of chunks.slice(2))
+      if (chunk.to < a.to) [a, b] = [chunk, a]
+      else if (chunk.to < b.to) b = chunk
+    const before = { ...a }
+    const place = chunks.indexOf(b)
+    Object.assign(a, joined(a, b))
+    chunks.splice(place, 1)
+    this.#undo.push(() => {
+      Object.assign(a, before)
+      chunks.splice(place, 0, b)
+    })
   }
 
   /** Puts old chunks together and forgets sources long silent: to be called between batches. */
@@ -274,14 +293,13 @@ const compact = (chunks: Chunk[]): void => {
   if (chunks.some((c) => c.free <= 0)) chunks.splice(0, chunks.length, ...chunks.filter((c) => c.free > 0))
   if (chunks.length <= mostChunks) return
   chunks.sort((a, b) => a.to - b.to)
-  while (chunks.length > mostChunks) {
-    const [a, b] = chunks as [Chunk, Chunk]
-    chunks.splice(0, 2, {
-      from: Math.min(a.from, b.from),
-      to: Math.max(a.to, b.to),
-      free: a.free + b.free,
-      agent: a.agent === b.agent ? a.agent : '',
-      payer: a.free >= b.free ? a.payer : b.payer,
-    })
-  }
+  chunks.unshift(chunks.splice(0, chunks.length - mostChunks + 1).reduce(joined))
 }
+
+const joined = (a: Chunk, b: Chunk): Chunk => ({
+  from: Math.min(a.from, b.from),
+  to: Math.max(a.to, b.to),
+  free: a.free + b.free,
+  agent: a.agent === b.agent ? a.agent : '',
+  payer: a.free >= b.free ? a.payer : b.payer,
+})

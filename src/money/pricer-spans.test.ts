@@ -98,6 +98,20 @@ describe('spans', () => {
     expect(counted()).toBe(120)
   })
 
+  test('a span id that comes again in another trace is another call; one that is its own parent is billed', async () => {
+    const spanId = '1'.repeat(16)
+    const wrapped = call(30, 0, { spanId, traceId: 'a'.repeat(32) })
+    const inner = call(30, 0, { parentSpanId: spanId, traceId: 'b'.repeat(32) })
+    const other = call(70, 0, { spanId, traceId: 'c'.repeat(32) })
+    await kit.pricer.push(spanBatch([wrapped, inner]), never)
+    await kit.pricer.push(spanBatch([other]), never)
+    await kit.pricer.push(
+      spanBatch([call(5, 0, { spanId: '2'.repeat(16), parentSpanId: '2'.repeat(16) })]),
+      never,
+    )
+    expect(rows().map((r) => r.usd)).toEqual([30, 30, 70, 5])
+  })
+
   test('what the span states is used only where there is no price, and the row says so', async () => {
     const of = (model: string, more: Attributes) =>
       call(10, 0, { attributes: { ...usage(10, 0, more), 'gen_ai.request.model': model } })

@@ -8,41 +8,84 @@ import type { CostBranch, CostNode } from '../model/ports/cost-reports.ts'
 export const retriedIn = <T extends CostNode>(siblings: readonly T[]): readonly T[] => {
   const calls = siblings.filter((n) => n.model)
   if (calls.length < 2) return []
-  const last = Math.max(...calls.map((n) => n.startAt))
+  const last = calls.reduce((latest, n) => Math.max(latest, n.startAt), Number.NEGATIVE_INFINITY)
   return calls.filter((n) => n.failed && n.usd !== 0 && n.startAt < last)
 }
 
-/** The trees of a trace, one for each span whose parent is not there, the earliest first. Circles are cut. */
+const deepest = 256
+
+/**
+ * The trees of a trace, one for each span whose parent is not there, the earliest first. Circles are cut at their earliest span. What lies
+ * more than 256 deep stands side by side beneath the last one above it, so that a reader's walk down has an end.
+ */
 export const costTrees = <T extends CostNode>(nodes: readonly T[]): readonly CostBranch<T>[] => {
   const ids = new Set(nodes.map((n) => n.spanId))
   const beneath = new Map<string, T[]>()
+  const byStart = nodes.toSorted((a, b) => a.startAt - b.startAt)
   const roots: T[] = []
-  for (const n of nodes) {
+  for (const n of byStart) {
     if (n.parentSpanId === '' || !ids.has(n.parentSpanId) || n.parentSpanId === n.spanId) roots.push(n)
-    else beneath.set(n.parentSpanId, [...(beneath.get(n.parentSpanId) ?? []), n])
+    else beneath.getOrInsertComputed(n.parentSpanId, () => []).push(n)
   }
-  const grown = new Set<string>()
-  const grow = (node: T): CostBranch<T> => {
-    grown.add(node.spanId)
-    const own = (beneath.get(node.spanId) ?? [])
-      .filter((n) => !grown.has(n.spanId))
-      .sort((a, b) => a.startAt - b.startAt)
-    const again = retriedIn(own).reduce((sum, n) => sum + n.usd, 0)
-    const children = own.map(grow)
-    const sum = (of: (b: CostBranch<T>) => number): number => children.reduce((all, b) => all + of(b), 0)
-    return {
-      node,
-      direct: node.usd,
-      inclusive: node.usd + sum((b) => b.inclusive),
-      retried: again + sum((b) => b.retried),
-      failed: (node.failed ? node.usd : 0) + sum((b) => b.failed),
-      children,
+  const grown = new Set<T>()
+  const grow = (root: T): CostBranch<T> => {
+    // Without recursion: a trace may be as deep as it has spans. Down first, then every branch is closed after those beneath it.
+    grown.add(root)
+    const found: Place<T>[] = [{ node: root, depth: 0, beneath: [] }]
+    for (let i = 0; i < found.length; i++) {
+      const place = found[i]!
+      for (const node of beneath.get(place.node.spanId) ?? []) {
+        if (grown.has(node)) continue
+        grown.add(node)
+        const below = { node, depth: place.depth + 1, beneath: [] }
+        place.beneath.push(below)
+        found.push(below)
+      }
     }
+    const branches = new Map<Place<T>, CostBranch<T>>()
+    for (const place of found.toReversed()) {
+      const { node, depth } = place
+      const branch = branchOf(
+        node,
+        place.beneath.map((p) => branches.get(p)!),
+      )
+      branches.set(place, depth === deepest ? { ...branch, children: flat(place, branches) } : branch)
+    }
+    return branches.get(found[0]!)!
   }
-  return roots.sort((a, b) => a.startAt - b.startAt).map(grow)
+  const trees = roots.map(grow)
+  for (const n of byStart) if (!grown.has(n)) trees.push(grow(n))
+  return trees
 }
 
-const deepest = 256
+interface Place<T> {
+  readonly node: T
+  readonly depth: number
+  readonly beneath: Place<T>[]
+}
+
+/** All that is beneath a place, side by side. */
+const flat = <T extends CostNode>(
+  top: Place<T>,
+  branches: ReadonlyMap<Place<T>, CostBranch<T>>,
+): CostBranch<T>[] => {
+  const all = [...top.beneath]
+  for (let i = 0; i < all.length; i++) for (const below of all[i]!.beneath) all.push(below)
+  return all.map((place) => ({ ...branches.get(place)!, children: [] }))
+}
+
+const branchOf = <T extends CostNode>(node: T, children: readonly CostBranch<T>[]): CostBranch<T> => {
+  const again = retriedIn(children.map((b) => b.node)).reduce((sum, n) => sum + n.usd, 0)
+  const sum = (of: (b: CostBranch<T>) => number): number => children.reduce((all, b) => all + of(b), 0)
+  return {
+    node,
+    direct: node.usd,
+    inclusive: node.usd + sum((b) => b.inclusive),
+    retried: again + sum((b) => b.retried),
+    failed: (node.failed ? node.usd : 0) + sum((b) => b.failed),
+    children,
+  }
+}
 
 /** What each agent's invocations cost with everything beneath them; a dollar counts for every agent above it, once for each. */
 export const inclusiveByAgent = (nodes: ReadonlyMap<string, CostNode>): Map<string, number> => {

@@ -198,3 +198,33 @@ describe('exponential histograms', () => {
     other.rollback()
   })
 })
+
+describe('what no histogram has', () => {
+  const fine = {
+    timeUnixNano: nanos(-10),
+    count: '1',
+    sum: 1,
+    scale: 0,
+    positive: { offset: 0, bucketCounts: ['1'] },
+  }
+  it.each([
+    [
+      'an index past 32 bits',
+      { offset: 2147483647, bucketCounts: ['1'] },
+      /positive bucket 2147483648 is out of range/,
+    ],
+    ['an index far below', { offset: -2147483648, bucketCounts: ['1'] }, null],
+    [
+      'counts without end',
+      { offset: 0, bucketCounts: ['1', ...new Array(100_001).fill('0')] },
+      /more than 100000 buckets/,
+    ],
+  ])('%s is refused alone, the other points are kept', async (_, positive, why) => {
+    const { post, batches } = rig()
+    const other = { ...fine, attributes: [{ key: 'a', value: { stringValue: 'b' } }] }
+    const { rejected, message } = await post(2, { ...fine, positive }, other)
+    expect(rejected).toBe(why === null ? 0 : 1)
+    if (why !== null) expect(message).toMatch(why)
+    expect(countRows(batches[0]!.histograms)).toBe(why === null ? 2 : 1)
+  })
+})

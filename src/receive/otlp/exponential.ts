@@ -1,6 +1,12 @@
 // OTLP's exponential histograms and Prometheus's native ones: the same buckets, counted from another place.
 import type { WireReader } from '../../lib/protobuf.ts'
-import { type Buckets, leastSchema, type NativeHistogram, noBuckets } from '../../model/native-histogram.ts'
+import {
+  type Buckets,
+  leastSchema,
+  mostCounts,
+  type NativeHistogram,
+  noBuckets,
+} from '../../model/native-histogram.ts'
 import type { ExponentialPoint, ExponentialSide } from './points.ts'
 
 /** The width of a zero bucket that says none, as Prometheus's own OTLP receiver sets it. */
@@ -21,6 +27,8 @@ const bucketsOf = ({ offset, counts }: ExponentialSide): Buckets => {
 /** A point as a native histogram, at its own scale; a text says why it is none. */
 export const nativeOf = (p: ExponentialPoint): NativeHistogram | string => {
   if (p.scale < leastSchema) return `its scale is ${p.scale}; ${leastSchema} and finer are taken`
+  if (Math.max(p.positive.counts.length, p.negative.counts.length) > mostCounts)
+    return `one of its sides has more than ${mostCounts} buckets`
   return {
     schema: p.scale,
     hint: 'unknown',
@@ -45,13 +53,18 @@ export const readSide = (r: WireReader, stop: number): ExponentialSide => {
   const end = r.open(stop)
   let offset = 0
   const counts: number[] = []
+  const take = (): void => {
+    const count = r.uint64()
+    // One more than may be says that they are too many.
+    if (counts.length <= mostCounts) counts.push(count)
+  }
   while (r.at < end) {
     const tag = r.tag()
     if (tag === 8) offset = zigzag32(r)
-    else if (tag === 16) counts.push(r.uint64())
+    else if (tag === 16) take()
     else if (tag === 18) {
       const packed = r.open(end)
-      while (r.at < packed) counts.push(r.uint64())
+      while (r.at < packed) take()
       r.close(packed)
     } else r.skip(tag, end)
   }

@@ -1,11 +1,12 @@
 // Traces and logs on their way in: decoded, what was accepted before left out, waited for until on disk, counted.
-import type { Clock } from '../../lib/clock.ts'
+import { breathe, type Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Instant } from '../../lib/time.ts'
 import type { Batch } from '../../model/batch.ts'
-import { countRows } from '../../model/packed-rows.ts'
+import { countRows, sliceRows } from '../../model/packed-rows.ts'
 import type { Metrics } from '../../model/ports/metrics.ts'
 import type { Sink } from '../../model/ports/sink.ts'
+import type { SpanRows } from '../../model/span.ts'
 import type { Wanted } from '../../model/span-rows.ts'
 import type { OtlpConfig } from './config.ts'
 import { decodeLogs } from './decode-logs.ts'
@@ -16,7 +17,7 @@ import { logsRequest, traceRequest } from './json-shapes.ts'
 import { jsonToWire } from './json-wire.ts'
 import { createMask } from './masks.ts'
 import type { Encoding } from './status.ts'
-import type { Tally } from './tally.ts'
+import { Tally } from './tally.ts'
 
 export type ItemSignal = 'traces' | 'logs'
 
@@ -70,6 +71,24 @@ const emptyBatch = (part: Pick<Batch, 'spans' | 'logs'>): Batch => ({
   ...part,
 })
 
+/** Spans that are counted and priced in one go: some tens of milliseconds of work that nothing else gets done in. */
+const mostAtOnce = 2000
+
+/** Many spans go on in several batches. Whoever sends a request again because one failed finds the others known, span by span. */
+const piecesOf = (batch: Batch): readonly Batch[] => {
+  const { spans } = batch
+  const all = countRows(spans)
+  if (!spans || all <= mostAtOnce) return [batch]
+  const pieces: Batch[] = []
+  for (let from = 0; from < all; from += mostAtOnce) {
+    const to = Math.min(all, from + mostAtOnce)
+    const rows = sliceRows(spans, from, to)!
+    const piece: SpanRows = spans.read ? { ...rows, read: spans.read.slice(from, to) } : rows
+    pieces.push({ ...batch, spans: piece })
+  }
+  return pieces
+}
+
 const nanosOf = (now: Instant): { low: number; high: number } => {
   const nanos = BigInt(Math.floor(now)) * 1_000_000n
   return { low: Number(nanos & 0xffffffffn), high: Number(nanos >> 32n) }
@@ -94,10 +113,30 @@ export const createSignalIngest = (deps: SignalIngestDeps): SignalIngest => {
     return { batch: emptyBatch({ spans: rows }), tally }
   }
 
+  const push = async (
+    signal: ItemSignal,
+    batch: Batch,
+    protocol: string,
+    abort: AbortSignal,
+  ): Promise<void> => {
+    let safe = 0
+    try {
+      for (const piece of piecesOf(batch)) {
+        if (safe > 0) await breathe()
+        await sink.push(piece, abort)
+        safe += countRows(piece.spans)
+      }
+    } catch (error) {
+      // What is safe was accepted, and will be known when the request comes again.
+      if (safe > 0) counted[signal](Object.assign(new Tally(), { taken: safe }), protocol)
+      throw error
+    }
+  }
+
   const take: SignalIngest['take'] = async (signal, body, encoding, protocol, abort) => {
     const wire = encoding === 'json' ? jsonToWire(body, requests[signal]) : body
     const { batch, tally } = decode(signal, wire, clock.now())
-    if (tally.taken > 0) await sink.push(batch, abort)
+    if (tally.taken > 0) await push(signal, batch, protocol, abort)
     counted[signal](tally, protocol)
     const { refused, rejected } = tally
     if (rejected > 0) log.debug({ signal, refused: [...refused] }, 'otlp request partly refused')

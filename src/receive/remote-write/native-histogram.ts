@@ -6,6 +6,7 @@ import {
   type Buckets,
   bucketsOf,
   customSchema,
+  mostCounts,
   type NativeHistogram,
   resetHints,
 } from '../../model/native-histogram.ts'
@@ -64,7 +65,8 @@ const readDeltas = (r: WireReader, stop: number, into: number[]): void => {
   const end = r.open(stop)
   while (r.at < end) {
     r.varint()
-    into.push(signed(r))
+    // One more than may be says that they are too many.
+    if (into.length <= mostCounts) into.push(signed(r))
   }
   r.close(end)
 }
@@ -124,6 +126,8 @@ class Message {
   }
 
   #buckets(from: Side): Buckets | string {
+    if (Math.max(from.deltas.length, from.counts.length) > mostCounts)
+      return `it has more than ${mostCounts} buckets`
     return this.integers ? bucketsOf(from, from.deltas, true) : bucketsOf(from, from.counts, false)
   }
 

@@ -11,13 +11,32 @@ const bounds = (values: readonly number[]) =>
     .default([...values])
 const above = (text: string) => durationSchema.prefault(text).refine((d) => d > 0, 'must be above 0')
 
+/** The label of an attribute. */
+export const dimensionLabel = (attribute: string): string => attribute.replace(/[^a-zA-Z0-9_]/g, '_')
+const taken = new Set(['job', 'service_name', 'span_name', 'span_kind', 'status_code', 'le'])
+
+const dimensions = z
+  .array(
+    z
+      .string()
+      .min(1)
+      .refine((key) => !taken.has(dimensionLabel(key)), 'makes a label that these series have already')
+      .refine(
+        (key) => !/^(__|[0-9])/.test(dimensionLabel(key)),
+        'makes a label that begins with __ or a digit',
+      ),
+  )
+  .max(20)
+  .refine((keys) => new Set(keys.map(dimensionLabel)).size === keys.length, 'two of them make the same label')
+  .default([])
+
 export const spanMetricsSchema = z
   .strictObject({
     enabled: z.boolean().default(true),
     /** How often the series are written, at whole multiples of it. */
     interval: above('15s'),
     /** Attributes of the span, or else of its resource, that become labels of the traces_spanmetrics_ series. */
-    dimensions: z.array(z.string().min(1)).max(20).default([]),
+    dimensions,
     /** Upper bounds of durations in seconds; +Inf is added. */
     buckets: bounds([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]),
     /** The same for GenAI operations, agents and tools; the bounds that OpenTelemetry's conventions give. */

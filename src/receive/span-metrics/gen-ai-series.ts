@@ -43,8 +43,9 @@ export class GenAiSeries implements TraceReport {
 
   #entry(family: Family, labels: Named): Entry {
     const { book, config, now } = this.#deps
+    // What is one series once its labels are cut must have one key.
     let key = ''
-    for (const name in labels) key += `${labels[name]}\u0000`
+    for (const name in labels) key += `${cut(labels[name]!, config.max_label_length)}\u0000`
     return book.entry(family, key, now(), () =>
       Object.fromEntries(
         Object.entries(labels).map(([name, value]) => [name, cut(value, config.max_label_length)]),

@@ -405,3 +405,43 @@ test('every series says what it is', async () => {
     expect(metadata.has(family), family).toBe(true)
   }
 })
+
+describe('what others may send', () => {
+  test('values that are the same once they are cut are one series, and each span counts', async () => {
+    kit = make({ dimensions: ['region'], max_label_length: 16 })
+    const long = 'x'.repeat(16)
+    for (const end of ['a', 'b', 'c']) {
+      const region = { region: `${long}${end}` }
+      send(
+        span(region, { resource: resource(`${long}${end}`) }),
+        tool('t', { 'gen_ai.agent.name': `${long}${end}` }),
+      )
+    }
+    await turn()
+    expect(values('traces_spanmetrics_calls_total', 'region', 'job')).toEqual({
+      [`${long} ${long}`]: 3,
+      ' shop': 3,
+    })
+    expect(values('traces_gen_ai_execute_tool_duration_seconds_count', 'gen_ai_agent_name')).toEqual({
+      [long]: 3,
+    })
+  })
+
+  test('calls that wait go up with their parents together: many of them beneath a deep chain, children first', async () => {
+    const many = 30_000
+    const id = (i: number): string => `f${i.toString(16).padStart(15, '0')}`
+    send(...Array.from({ length: many }, () => tool('t', {}, { parentSpanId: id(0) })))
+    const chain = Array.from({ length: many }, (_, i) => span({}, { spanId: id(i), parentSpanId: id(i + 1) }))
+    send(...chain, agent('top', {}, { spanId: id(many) }))
+    await turn()
+    const metric = 'traces_gen_ai_execute_tool_duration_seconds_count'
+    expect(values(metric, 'gen_ai_agent_name')).toEqual({ top: many })
+  })
+
+  test.each([[['span.kind']], [['__name__']], [['le']], [['2xx']], [['a.b', 'a_b']]])(
+    'attributes whose labels would clash are refused: %j',
+    (dimensions) => {
+      expect(spanMetricsSchema.safeParse({ dimensions }).success).toBe(false)
+    },
+  )
+})

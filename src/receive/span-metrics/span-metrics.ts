@@ -14,7 +14,7 @@ import type { Service } from '../../model/ports/service.ts'
 import type { Sink } from '../../model/ports/sink.ts'
 import type { SeriesTable } from '../../model/series.ts'
 import type { Span } from '../../model/span.ts'
-import type { SpanMetricsConfig } from './config.ts'
+import { dimensionLabel, type SpanMetricsConfig } from './config.ts'
 import { type Families, familiesOf } from './families.ts'
 import { GenAiSeries } from './gen-ai-series.ts'
 import { observe, type SavedEntry, SeriesBook } from './series-book.ts'
@@ -84,7 +84,7 @@ export class SpanMetrics implements Producer, Service {
       this.#overflowed()
     })
     this.#names = new SpanNames(config.max_span_names, config.max_label_length)
-    this.#dimensions = config.dimensions.map((key) => [key, key.replace(/[^a-zA-Z0-9_]/g, '_')] as const)
+    this.#dimensions = config.dimensions.map((key) => [key, dimensionLabel(key)] as const)
     const now = (): number => this.#now
     const series = new GenAiSeries({ config, book: this.#book, families: this.#families, now })
     const limits = { wait: config.agent_wait, settle, idle, spans: config.max_trace_spans }
@@ -132,11 +132,13 @@ export class SpanMetrics implements Producer, Service {
 
   #red(span: Span): void {
     const { resource, kind, status, duration } = span
-    const { job, service } = resource
+    const { max_label_length: longest } = this.#deps.config
+    const job = cut(resource.job, longest)
+    const service = cut(resource.service, longest)
     const name = this.#names.of(job, span.name)
-    let key = `${job}\u0000${name}\u0000${kind}\u0000${status}`
-    for (const [attribute] of this.#dimensions)
-      key += `\u0000${span.attributes[attribute] ?? resource.attributes[attribute] ?? ''}`
+    // Of cut values, as the labels are: one series must have one key.
+    let key = `${job}\u0000${service}\u0000${name}\u0000${kind}\u0000${status}`
+    for (const [attribute] of this.#dimensions) key += `\u0000${this.#dimension(span, attribute)}`
     const entry = this.#book.entry(this.#families.red, key, this.#now, () => ({
       ...this.#ownDimensions(span),
       job,
@@ -150,10 +152,16 @@ export class SpanMetrics implements Producer, Service {
     observe(entry, duration, { traceId, spanId, conversation, at: span.startAt + duration * 1000 })
   }
 
-  #ownDimensions({ attributes, resource }: Span): Record<string, string> {
+  #dimension({ attributes, resource }: Span, attribute: string): string {
+    return cut(
+      attributes[attribute] ?? resource.attributes[attribute] ?? '',
+      this.#deps.config.max_label_length,
+    )
+  }
+
+  #ownDimensions(span: Span): Record<string, string> {
     const out: Record<string, string> = {}
-    for (const [key, label] of this.#dimensions)
-      out[label] = cut(attributes[key] ?? resource.attributes[key] ?? '', this.#deps.config.max_label_length)
+    for (const [attribute, label] of this.#dimensions) out[label] = this.#dimension(span, attribute)
     return out
   }
 

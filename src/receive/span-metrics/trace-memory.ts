@@ -176,7 +176,40 @@ export class TraceMemory {
     const waiting = trace.waiting.get(spanId)
     if (!waiting) return
     trace.waiting.delete(spanId)
-    for (const w of waiting) this.#look(trace, w, spanId, now)
+    // They wait for the same and go on together: one look for all, however many there are.
+    const found = this.#above(trace, spanId)
+    if (typeof found === 'string') this.#wait(trace, found, waiting)
+    else for (const { call } of waiting) this.#placed(trace, call, found, now)
+  }
+
+  /** The agent of a span or above it, null where there is none; the id of the span that must come first where one is missing. */
+  #above(trace: Trace, from: string): Agent | string | null {
+    let id = from
+    for (let up = 0; id !== '' && up < highest; up++) {
+      const node = trace.nodes.get(id)
+      if (!node) return id
+      if (node.agent) return node.agent
+      id = node.parent
+    }
+    return null
+  }
+
+  #wait(trace: Trace, missing: string, waiting: Waiting[]): void {
+    const there = trace.waiting.get(missing)
+    if (!there) {
+      trace.waiting.set(missing, waiting)
+      return
+    }
+    const [few, many] = there.length < waiting.length ? [there, waiting] : [waiting, there]
+    for (const w of few) many.push(w)
+    trace.waiting.set(missing, many)
+  }
+
+  #placed(trace: Trace, call: Call, above: Agent | null, now: number): void {
+    const agent = above
+      ? { name: above.name, version: call.said.agent.version || above.version }
+      : serviceAgent(call)
+    this.#count(trace, call, agent, now)
   }
 
   /** Counts a call whose agent is known, or lets it wait. */
@@ -189,22 +222,9 @@ export class TraceMemory {
 
   /** Looks for an agent from this span upwards. */
   #look(trace: Trace, waiting: Waiting, from: string, now: number): void {
-    const { call } = waiting
-    let id = from
-    for (let up = 0; id !== '' && up < highest; up++) {
-      const node = trace.nodes.get(id)
-      if (!node) {
-        trace.waiting.getOrInsertComputed(id, () => []).push(waiting)
-        return
-      }
-      if (node.agent) {
-        const version = call.said.agent.version || node.agent.version
-        this.#count(trace, call, { name: node.agent.name, version }, now)
-        return
-      }
-      id = node.parent
-    }
-    this.#count(trace, call, serviceAgent(call), now)
+    const found = this.#above(trace, from)
+    if (typeof found === 'string') this.#wait(trace, found, [waiting])
+    else this.#placed(trace, waiting.call, found, now)
   }
 
   #count(trace: Trace | undefined, call: Call, agent: Agent, now: number): void {
