@@ -12,34 +12,62 @@ export const retriedIn = <T extends CostNode>(siblings: readonly T[]): readonly 
   return calls.filter((n) => n.failed && n.usd !== 0 && n.startAt < last)
 }
 
-/** The trees of a trace, one for each span whose parent is not there, the earliest first. Circles are cut. */
+/** No tree is deeper, so that whoever reads one need not fear for their stack. */
+const deepestTree = 200
+
+interface Place<T> {
+  readonly node: T
+  readonly depth: number
+  /** Under which span its children hang: its own, or, too deep down, that of the last above it that may have any. */
+  readonly holder: string
+}
+
+/** Every span that can be reached, parents before children, and the children of each. Circles are cut. */
+const placed = <T extends CostNode>(roots: readonly T[], beneath: ReadonlyMap<string, readonly T[]>) => {
+  const places: Place<T>[] = roots.map((node) => ({ node, depth: 1, holder: node.spanId }))
+  const seen = new Set(roots.map((n) => n.spanId))
+  const children = new Map<string, T[]>()
+  for (const { node, depth, holder } of places)
+    for (const child of beneath.get(node.spanId) ?? []) {
+      if (seen.has(child.spanId)) continue
+      seen.add(child.spanId)
+      const deeper = depth + 1
+      places.push({ node: child, depth: deeper, holder: deeper < deepestTree ? child.spanId : holder })
+      const family = children.get(holder)
+      if (family) family.push(child)
+      else children.set(holder, [child])
+    }
+  return { places, children }
+}
+
+/** The trees of a trace, one for each span whose parent is not there, the earliest first. Circles are cut, and what lies too deep is lifted. */
 export const costTrees = <T extends CostNode>(nodes: readonly T[]): readonly CostBranch<T>[] => {
   const ids = new Set(nodes.map((n) => n.spanId))
   const beneath = new Map<string, T[]>()
   const roots: T[] = []
   for (const n of nodes) {
+    const family = beneath.get(n.parentSpanId)
     if (n.parentSpanId === '' || !ids.has(n.parentSpanId) || n.parentSpanId === n.spanId) roots.push(n)
-    else beneath.set(n.parentSpanId, [...(beneath.get(n.parentSpanId) ?? []), n])
+    else if (family) family.push(n)
+    else beneath.set(n.parentSpanId, [n])
   }
-  const grown = new Set<string>()
-  const grow = (node: T): CostBranch<T> => {
-    grown.add(node.spanId)
-    const own = (beneath.get(node.spanId) ?? [])
-      .filter((n) => !grown.has(n.spanId))
-      .sort((a, b) => a.startAt - b.startAt)
-    const again = retriedIn(own).reduce((sum, n) => sum + n.usd, 0)
-    const children = own.map(grow)
-    const sum = (of: (b: CostBranch<T>) => number): number => children.reduce((all, b) => all + of(b), 0)
-    return {
+  roots.sort((a, b) => a.startAt - b.startAt)
+  const { places, children } = placed(roots, beneath)
+  const grown = new Map<string, CostBranch<T>>()
+  for (const { node } of places.reverse()) {
+    const own = (children.get(node.spanId) ?? []).sort((a, b) => a.startAt - b.startAt)
+    const branches = own.map((n) => grown.get(n.spanId)!)
+    const sum = (of: (b: CostBranch<T>) => number): number => branches.reduce((all, b) => all + of(b), 0)
+    grown.set(node.spanId, {
       node,
       direct: node.usd,
       inclusive: node.usd + sum((b) => b.inclusive),
-      retried: again + sum((b) => b.retried),
+      retried: retriedIn(own).reduce((all, n) => all + n.usd, 0) + sum((b) => b.retried),
       failed: (node.failed ? node.usd : 0) + sum((b) => b.failed),
-      children,
-    }
+      children: branches,
+    })
   }
-  return roots.sort((a, b) => a.startAt - b.startAt).map(grow)
+  return roots.map((n) => grown.get(n.spanId)!)
 }
 
 const deepest = 256
