@@ -51,6 +51,14 @@ test('the shown text hides secrets', () => {
   expect(shown).not.toContain('secret-path')
 })
 
+test('the shown text hides the password in an address', () => {
+  const { shown } = read(
+    'global: { pagerduty_url: "http://me:sesame@proxy:1" }\nroute: { receiver: r }\nreceivers: [{ name: r }]',
+  )
+  expect(shown).toContain('proxy:1')
+  expect(shown).not.toContain('sesame')
+})
+
 describe('refused, with file, line and mend', () => {
   const base = 'route:\n  receiver: r\nreceivers:\n- name: r\n'
   test.each([

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { durationSchema, secretSchema } from '../lib/config.ts'
+import { shownURL } from '../lib/shown-url.ts'
 import { type Duration, duration, minute } from '../lib/time.ts'
 import { type Problem, parseYaml, problemsError, problemsOf } from '../lib/yaml.ts'
 import type { ChannelContext, ChannelGlobals, ChannelKind, ReceiverConfig } from '../model/ports/channel.ts'
@@ -257,7 +258,7 @@ const hide = (value: unknown, key = '', list = ''): unknown => {
   if (typeof value === 'string') {
     if (secretKeys.has(key)) return '<secret>'
     if (secretURLs.has(key)) return hiddenURL
-    return key === 'url' && list === 'webhook_configs' ? hiddenURL : value
+    return key === 'url' && list === 'webhook_configs' ? hiddenURL : shownURL(value, 'xxxxx')
   }
   if (Array.isArray(value)) return value.map((item) => hide(item, key, key))
   if (value === null || typeof value !== 'object') return value

@@ -1,26 +1,24 @@
 // The configuration in force as text that may be shown: no secret, and no address that works as one.
+import { shownURL } from '../lib/shown-url.ts'
 import type { Config } from './config-schema.ts'
 
 const hidden = '<secret>'
 /** Addresses under these keys may carry a token in their path, as chat webhooks do. */
 const secretPath = /^webhooks\./
 
-/** Without user and password; without path and query where those may be the secret. */
-const shownURL = (text: string, whole: boolean): string => {
+/** Without path and query, which may be the secret. */
+const hostOnly = (text: string): string => {
   if (!URL.canParse(text)) return text
   const url = new URL(text)
-  if (!whole) return `${url.protocol}//${url.host}/${hidden}`
-  if (url.password === '' && url.username === '') return text
-  return text.replace(/\/\/[^/?#]*@/, `//${hidden}@`)
+  return `${url.protocol}//${url.host}/${hidden}`
 }
 
 const shown = (value: unknown, path: string): unknown => {
   if (value instanceof Map) return shown(Object.fromEntries(value), path)
   if (typeof value === 'string') {
     if (/\.sha256$/.test(path)) return hidden
-    return /^[a-z][a-z0-9+.-]*:\/\//i.test(value)
-      ? shownURL(value, !secretPath.test(path.replace(/^actions\./, '')))
-      : value
+    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return value
+    return secretPath.test(path.replace(/^actions\./, '')) ? hostOnly(value) : shownURL(value, hidden)
   }
   if (Array.isArray(value)) return value.map((item) => shown(item, path))
   if (value === null || typeof value !== 'object') return value

@@ -3,6 +3,7 @@ import type { Context, Span } from '@opentelemetry/api'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
+import { shownURL } from '../lib/shown-url.ts'
 import { duration, formatDuration } from '../lib/time.ts'
 import type { Metrics } from '../model/ports/metrics.ts'
 import type { Service } from '../model/ports/service.ts'
@@ -56,6 +57,7 @@ const load = async ({ version, log, metrics }: TracingDeps, config: TracingConfi
     'airboss_trace_export_failures_total',
     'Batches of spans that were not taken.',
   )
+  const endpoint = shownURL(config.endpoint)
   let failing = false
   const exporter: typeof inner = Object.assign(Object.create(inner) as typeof inner, {
     export: (...[spans, done]: Parameters<typeof inner.export>) =>
@@ -64,8 +66,8 @@ const load = async ({ version, log, metrics }: TracingDeps, config: TracingConfi
         if (failed) failures.add()
         // Said when it begins and when it ends, not with each batch.
         if (failed && !failing)
-          log.warn({ why: messageOf(result.error), endpoint: config.endpoint }, 'own traces are not taken')
-        if (!failed && failing) log.info({ endpoint: config.endpoint }, 'own traces are taken again')
+          log.warn({ why: messageOf(result.error), endpoint }, 'own traces are not taken')
+        if (!failed && failing) log.info({ endpoint }, 'own traces are taken again')
         failing = failed
         done(result)
       }),
@@ -130,7 +132,7 @@ export const createTracing = (deps: TracingDeps): Tracing => {
         (loaded) => {
           running = loaded
           tracer = loaded
-          log.info({ endpoint: config.endpoint, sample: config.sample }, 'own traces are sent')
+          log.info({ endpoint: shownURL(config.endpoint), sample: config.sample }, 'own traces are sent')
         },
         (error: unknown) => log.error({ err: error }, 'own traces cannot be sent'),
       )

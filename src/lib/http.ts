@@ -73,6 +73,9 @@ export interface Http {
   close(): Promise<void>
 }
 
+/** Where answers stay open for long: each holds its connection, and no request may wait for one to end. */
+export const streamConnections = 4096
+
 export type HttpFactory = (options?: HttpOptions) => Http
 
 const connectOf = (tls: TlsOptions) => ({

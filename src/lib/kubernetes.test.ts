@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { type FakeKubernetesOptions, startFakeKubernetes } from '../../test/kit/fake-kubernetes.ts'
 import { podOf } from '../../test/kit/kubernetes-objects.ts'
 import { tempDir } from '../../test/kit/temp-dir.ts'
+import { until } from '../../test/kit/until.ts'
 import { createHttp } from './http.ts'
 import {
   accessProblems,
@@ -84,6 +85,25 @@ test('an address with token and CA; a certificate that is not trusted is refused
   expect((await (await open({ tls_config: { ca_file } })).send(pods)).status).toBe(200)
   expect((await (await open({ tls_config: { insecure_skip_verify: true } })).send(pods)).status).toBe(200)
   await expect((await open({})).send(pods)).rejects.toMatchObject({ code: 'unavailable', retryable: true })
+})
+
+test('many open watches do not keep requests waiting', async () => {
+  const fake = await started({})
+  const api = await openKubernetes(access({ api_server: fake.url }), { http: createHttp, env: {} })
+  const life = new AbortController()
+  onTestFinished(async () => {
+    life.abort()
+    await api.close()
+  })
+  const opened: string[] = []
+  const watching = Array.from({ length: 24 }, async (_, i) => {
+    const path = `/api/v1/namespaces/n${i}/pods`
+    await api.watch(path, { resourceVersion: '1' }, life.signal)
+    opened.push(path)
+  })
+  for (const w of watching) w.catch(() => undefined)
+  await until('all watches', () => opened.length === 24)
+  expect((await api.send({ ...pods, signal: AbortSignal.timeout(20_000) })).status).toBe(200)
 })
 
 test('what does not go together is named', () => {

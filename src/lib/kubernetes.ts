@@ -5,7 +5,7 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import { z } from 'zod'
 import { secretSchema } from './config.ts'
 import { AppError, messageOf } from './errors.ts'
-import type { Http, HttpFactory, HttpRequest, TlsOptions } from './http.ts'
+import { type Http, type HttpFactory, type HttpRequest, streamConnections, type TlsOptions } from './http.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -279,7 +279,7 @@ class Connection implements KubernetesApi {
     if (!this.#http || key !== this.#madeFor) {
       void this.#http?.close().catch(() => undefined)
       const through = proxy === undefined ? {} : { proxy: { http: proxy, https: proxy, none: '' } }
-      this.#http = this.#factory({ tls, ...through })
+      this.#http = this.#factory({ tls, ...through, connections: streamConnections })
       this.#madeFor = key
     }
     return { http: this.#http, headers }

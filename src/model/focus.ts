@@ -127,6 +127,17 @@ export const missingColumns = (names: readonly string[]): string[] => {
 const decimal = /^-?(\d+\.?\d*|\.\d+)([eE]-?\d+)?$/
 const datetime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/
 const currency = /^[A-Z]{3}$/
+/** Sums of such numbers stay finite: counters that are infinite stay so. */
+const largest = 1e21
+
+const inCalendar = (text: string): boolean => {
+  try {
+    Temporal.Instant.from(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 const keyValues = (text: string): string | null => {
   let value: unknown
@@ -145,7 +156,9 @@ const wrong = ({ type, values }: Column, text: string): string | null => {
   if (values && !values.includes(text)) return `${shown} is none of ${values.join(', ')}`
   if (type === 'decimal' && !decimal.test(text))
     return `${shown} is no number; write it as -1234.5 or 12E-3, without signs of currency, commas or +`
-  if (type === 'datetime' && !datetime.test(text))
+  if (type === 'decimal' && !(Math.abs(Number(text)) <= largest))
+    return `${shown} is more than any bill says; at most ${largest} is taken`
+  if (type === 'datetime' && !(datetime.test(text) && inCalendar(text)))
     return `${shown} is no time in UTC; write it as 2026-01-31T00:00:00Z`
   if (type === 'currency' && !currency.test(text)) return `${shown} is no ISO 4217 code such as USD`
   return type === 'json' ? keyValues(text) : null
@@ -165,7 +178,7 @@ export const focusProblems = (row: FocusRow): FocusProblem[] => {
     if (error !== null) say(name, error)
   }
   for (const name of Object.keys(row))
-    if (!(name in focusColumns) && !name.startsWith('x_'))
+    if (!Object.hasOwn(focusColumns, name) && !name.startsWith('x_'))
       say(name, 'is no column of FOCUS 1.2; columns of one’s own begin with x_')
   return [...problems, ...acrossColumns(row)]
 }

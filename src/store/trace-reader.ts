@@ -113,7 +113,8 @@ class ClickHouseTraces implements TraceReader {
     const rows = await this.#rows<SpanAnswer>(
       `SELECT ${spanColumns} FROM otel_traces WHERE ${all([
         'TraceId = {id:String}',
-        known && 'Timestamp >= toDateTime({start:UInt32}) AND Timestamp < toDateTime({end:UInt32})',
+        // Compared with whole seconds, a part that lies within the last of them is passed over.
+        known && 'Timestamp >= toDateTime64({start:UInt32}, 9) AND Timestamp < toDateTime64({end:UInt32}, 9)',
       ])} ORDER BY Timestamp LIMIT 1 BY SpanId LIMIT ${mostSpansOfTrace + 1}`,
       { id: traceId, ...(known ? { start: times!.start, end: times!.end } : {}) },
       signal,

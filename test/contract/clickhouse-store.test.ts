@@ -6,6 +6,7 @@ import { labelsOf } from '../../src/model/labels.ts'
 import type { Scan } from '../../src/model/plan.ts'
 import { SeriesTable } from '../../src/model/series.ts'
 import type { Store } from '../../src/store/store.ts'
+import { spanBatch, spanRows } from '../kit/span-rows.ts'
 import { at, never, testEngine, testStore } from '../kit/store.ts'
 
 const hour = 3_600_000
@@ -323,4 +324,19 @@ it('finds samples that came later and are older than all that a restart knows of
   await restarted.store.loadSeries((ref, first, last) => index.add(ref, first, last), never)
   const early = { fromAt: at(start - 2 * hour), toAt: at(start - 1000) }
   expect(await read(restarted.store, scan(early))).toEqual({ a: ['-3000000:2'] })
+})
+
+it('finds a trace that lies within one second', async () => {
+  const { store } = await fresh()
+  const start = BigInt(Math.floor(Date.now() / 1000) - 60) * 1_000_000_000n
+  const traceId = '0123456789abcdef0123456789abcdef'
+  const spans = [400_000_000n, 900_000_000n].map((later, i) => ({
+    traceId,
+    spanId: `000000000000000${i + 1}`,
+    start: start + later,
+  }))
+  await store.writer.write(spanBatch(spanRows(spans)), 't', never)
+  expect((await store.traces.trace(traceId, never)).spans.map((s) => s.spanId)).toEqual(
+    spans.map((s) => s.spanId),
+  )
 })

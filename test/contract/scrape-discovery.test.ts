@@ -109,7 +109,7 @@ test('HTTP: labels, credentials, refresh; whatever fails keeps the old targets',
   })
   const s = await startScraping(
     `- job_name: web
-  http_sd_configs: [{url: 'http://${sd}/targets', refresh_interval: 100ms, authorization: {credentials: sesame}}]`,
+  http_sd_configs: [{url: 'http://me:hidden@${sd}/targets', refresh_interval: 100ms, authorization: {credentials: sesame}}]`,
   )
   await shows(s, 'web localhost:1 a', 'web localhost:2')
   expect(headers[0]).toMatchObject({
@@ -117,7 +117,7 @@ test('HTTP: labels, credentials, refresh; whatever fails keeps the old targets',
     accept: 'application/json',
     'x-prometheus-refresh-interval-seconds': '0.1',
   })
-  expect(s.scraper.targets()[0]!.discoveredLabels['__meta_url']).toBe(`http://${sd}/targets`)
+  expect(s.scraper.targets()[0]!.discoveredLabels['__meta_url']).toBe(`http://<secret>@${sd}/targets`)
   const failures = (): number => s.metrics.values.get('airboss_sd_failures_total{mechanism="http"}') ?? 0
   for (const bad of [
     [500, 'application/json', '[]'],

@@ -348,3 +348,15 @@ test('what cannot go together is refused with its place', async () => {
     /^airboss.yaml:2: \[0\]\.kubernetes_sd_configs\[0\]\.selectors: role service takes selectors of service/,
   )
 })
+
+test('many namespaces, each watched, over HTTP/1.1', async () => {
+  const kube = await start()
+  const names = Array.from({ length: 24 }, (_, i) => `n${i}`)
+  const s = await startScraping(
+    `- {job_name: pods, kubernetes_sd_configs: [{role: pod, api_server: '${kube.url}', namespaces: {names: [${names.join(', ')}]}}]}`,
+  )
+  const watches = (): number => kube.asked.filter(({ verb }) => verb === 'watch').length
+  await until(`24 watches (there are ${watches()})`, () => watches() >= 24, patience)
+  for (const [i, namespace] of names.entries()) kube.put(pod('p', `10.1.0.${i + 1}`, { namespace }))
+  await shows(s, 'pods', ...names.map((_, i) => `10.1.0.${i + 1}:80`))
+})

@@ -22,7 +22,8 @@ const nulls: ReadonlySet<string> = new Set(['', 'NULL', 'null'])
 
 /** A row as it was read: every value a text or null. Times are brought into the specification's form where it is plain what they mean. */
 export const readFocusRow = (raw: Readonly<Record<string, unknown>>): FocusRow => {
-  const row: Record<string, string | null> = {}
+  // Without a prototype, so that whatever a column is called is one.
+  const row = Object.create(null) as Record<string, string | null>
   for (const [name, value] of Object.entries(raw)) {
     if (value === undefined) continue
     const text = typeof value === 'string' ? value : value === null ? '' : JSON.stringify(value)

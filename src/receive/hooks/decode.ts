@@ -1,6 +1,6 @@
 // A payload into what it means: events, alerts and samples, by a declared mapping or by that of its source.
 import { AppError } from '../../lib/errors.ts'
-import { fromIso, type Instant, instant, plus } from '../../lib/time.ts'
+import { fromIso, type Instant, instant, iso, plus } from '../../lib/time.ts'
 import type { PostedAlert } from '../../model/ports/alert-manager.ts'
 import { decodeAlertmanager, decodeGrafana } from './alert-payloads.ts'
 import type { Hook, Source, Value } from './config.ts'
@@ -53,10 +53,12 @@ const numberAt = (value: Value, source: Source, where: string): number => {
 /** RFC 3339, seconds or milliseconds since 1970: a number below 10^11 is in seconds. */
 const timeAt = (value: Value, source: Source, where: string): Instant => {
   const read = valueAt(value, source, where)
-  if (typeof read === 'number' && Number.isFinite(read))
-    return instant(Math.round(Math.abs(read) < 1e11 ? read * 1000 : read))
   try {
-    return fromIso(String(read))
+    if (typeof read !== 'number') return fromIso(String(read))
+    const at = instant(Math.round(Math.abs(read) < 1e11 ? read * 1000 : read))
+    // Throws for what no calendar reaches, which nobody could show.
+    iso(at)
+    return at
   } catch {
     throw bad(`${where}: ${JSON.stringify(read)?.slice(0, 100)} is no time; RFC 3339, or seconds since 1970`)
   }

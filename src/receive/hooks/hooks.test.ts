@@ -1,4 +1,7 @@
 import { createHmac } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { FakeClock } from '../../../test/kit/clock.ts'
@@ -289,8 +292,45 @@ test.each([
   ["h: { alert: { labels: { alertname: '{{ .x' } } }", 'template'],
   ['h: { auth: { hmac: { secret: s, scheme: custom } }, source: grafana }', 'needs header'],
   ['h: { auth: none, source: grafana }', 'auth is access'],
+  ["h: { auth: { hmac: { secret: '' } }, source: grafana }", 'the secret is empty'],
+  ["h: { auth: { bearer: '' }, source: grafana }", 'the secret is empty'],
   ['"a/b": { source: grafana }', 'letters, digits'],
 ])('%s is refused', (yaml, why) => {
   const read = schema.safeParse(parse(yaml))
   expect(JSON.stringify(read.error?.issues)).toContain(why)
+})
+
+describe('a secret that is not there', () => {
+  const body = JSON.stringify({ alerts: [] })
+  const signed = { 'x-hub-signature-256': `sha256=${createHmac('sha256', '').update(body).digest('hex')}` }
+
+  test('in a file that became empty lets nobody in who signs with nothing', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'hooks-'))
+    try {
+      const file = join(dir, 'secret')
+      await writeFile(file, 'a secret\n')
+      const k = kit(`h: { source: grafana, auth: { hmac: { scheme: github, secret: { file: ${file} } } } }`)
+      await writeFile(file, '\n')
+      expect((await k.post('h', body, signed)).status).toBe(503)
+      expect(k.alerts).toEqual([])
+    } finally {
+      await rm(dir, { recursive: true })
+    }
+  })
+
+  test('is our trouble, and strangers do not hear where it should be', async () => {
+    const k = kit(
+      'h: { source: grafana, auth: { hmac: { scheme: github, secret: { file: /nowhere/at/all } } } }',
+    )
+    const { status, said } = await k.post('h', body, signed)
+    expect(status).toBe(503)
+    expect(JSON.stringify(said)).not.toContain('/nowhere')
+  })
+})
+
+test.each([1e300, -1e300, 1e17])('%d is no time that can be shown, and is refused', async (time) => {
+  const k = kit('h: { alert: { labels: { alertname: x }, starts_at: $.at } }')
+  const { status, said } = await k.post('h', { at: time })
+  expect([status, said.error?.message]).toEqual([400, expect.stringContaining('alert.starts_at')])
+  expect(k.alerts).toEqual([])
 })

@@ -128,7 +128,7 @@ class Receiver implements HookReceiver {
       const error = asAppError(thrown)
       const outcomes: Partial<Record<string, Outcome>> = { not_found: 'unknown', unauthorized: 'forbidden' }
       say(outcomes[error.code] ?? (error.status < 500 ? 'bad_data' : 'failed'))
-      if (hook) this.#deps.log.warn({ hook: name, why: error.message }, 'webhook not taken')
+      if (hook) this.#deps.log.warn({ hook: name, why: wholeWhy(error) }, 'webhook not taken')
       return errorAnswer(error)
     }
   }
@@ -233,6 +233,12 @@ class Receiver implements HookReceiver {
       )
   }
 }
+
+/** What the caller is told, and what only we are. */
+const wholeWhy = (error: AppError): string =>
+  error.status < 500 || error.cause === undefined
+    ? error.message
+    : `${error.message}: ${messageOf(error.cause)}`
 
 const isOver = (alert: PostedAlert, now: number): boolean => alert.endsAt !== null && alert.endsAt <= now
 const overKey = (a: PostedAlert, name: string): string =>

@@ -2,6 +2,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { durationSchema, type Secret } from '../../lib/config.ts'
+import { AppError } from '../../lib/errors.ts'
 import { type Duration, duration, type Instant, minute } from '../../lib/time.ts'
 
 type Headers = Readonly<Record<string, string | undefined>>
@@ -28,10 +29,21 @@ const headerName = z
   .regex(/^[\w-]+$/, 'not a header name')
   .toLowerCase()
 
+/** One in a file is looked at when it is needed. */
+const isEmpty = (secret: Secret): boolean => {
+  try {
+    return secret.reveal() === ''
+  } catch {
+    return false
+  }
+}
+const filled = (secret: z.ZodType<Secret>) =>
+  secret.refine((s) => !isEmpty(s), 'the secret is empty; make one with: openssl rand -hex 32')
+
 const hmacSchema = (secret: z.ZodType<Secret>) =>
   z
     .strictObject({
-      secret,
+      secret: filled(secret),
       scheme: z.enum(['github', 'slack', 'grafana', 'airboss', 'custom']).default('airboss'),
       header: headerName.optional(),
       prefix: z.string().optional(),
@@ -58,13 +70,30 @@ const hmacSchema = (secret: z.ZodType<Secret>) =>
 export const authSchema = (secret: z.ZodType<Secret>) =>
   z
     .union(
-      [z.literal('access'), z.strictObject({ bearer: secret }), z.strictObject({ hmac: hmacSchema(secret) })],
+      [
+        z.literal('access'),
+        z.strictObject({ bearer: filled(secret) }),
+        z.strictObject({ hmac: hmacSchema(secret) }),
+      ],
       { error: 'auth is access, { bearer: SECRET } or { hmac: { secret: SECRET, scheme: github } }' },
     )
     .default('access')
 
 export type Auth = z.output<ReturnType<typeof authSchema>>
 type Hmac = z.output<ReturnType<typeof hmacSchema>>
+
+/** Throws `unavailable` when there is none to compare with: whoever signs with nothing would know it. Why is for our own log. */
+const keyOf = (secret: Secret): string => {
+  let key = ''
+  let cause: unknown = new Error('the secret is empty')
+  try {
+    key = secret.reveal()
+  } catch (error) {
+    cause = error
+  }
+  if (key === '') throw new AppError('unavailable', 'the secret of this hook cannot be read here', { cause })
+  return key
+}
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 /** How long it takes tells nothing, not even the length. */
@@ -92,7 +121,7 @@ const checkHmac = (c: Hmac, headers: Headers, body: Buffer, now: Instant): strin
     const why = fresh(timestamp, c.tolerance, now)
     if (why !== null) return why
   }
-  const hmac = createHmac(c.algorithm, c.secret.reveal())
+  const hmac = createHmac(c.algorithm, keyOf(c.secret))
   for (const part of c.signed.split(/(\{body\}|\{timestamp\})/))
     hmac.update(part === '{body}' ? body : part === '{timestamp}' ? timestamp : part)
   const wanted = hmac.digest(c.encoding)
@@ -106,5 +135,5 @@ export const checkAuth = (auth: Auth, headers: Headers, body: Buffer, now: Insta
   if ('hmac' in auth) return checkHmac(auth.hmac, headers, body, now)
   const given = /^Bearer +(\S+) *$/i.exec(headers['authorization'] ?? '')?.[1]
   if (given === undefined) return 'a bearer token is needed: Authorization: Bearer <token>'
-  return same(given, auth.bearer.reveal()) ? null : 'this bearer token is not the one of the hook'
+  return same(given, keyOf(auth.bearer)) ? null : 'this bearer token is not the one of the hook'
 }

@@ -125,18 +125,18 @@ export class Groups {
         seen.add(key)
       }
     }
+    const over = this.overLimit(group)
+    if (over !== null) throw new AppError('limit_exceeded', over)
+  }
+
+  /** Null where there is room for the group as it will be; else which limit it would pass. */
+  overLimit(group: Group): string | null {
     const old = this.#groups.get(group.key)
     if (!old && this.#groups.size >= this.#limits.groups)
-      throw new AppError(
-        'limit_exceeded',
-        `${this.#limits.groups} groups are held: delete some, or raise pushgateway.max_groups`,
-      )
+      return `${this.#limits.groups} groups are held: delete some, or raise pushgateway.max_groups`
     const series = this.#series - (old ? seriesCount(old) : 0) + seriesCount(group)
-    if (series > this.#limits.series)
-      throw new AppError(
-        'limit_exceeded',
-        `${series} series would be held, at most ${this.#limits.series}: raise pushgateway.max_series`,
-      )
+    if (series <= this.#limits.series) return null
+    return `${series} series would be held, at most ${this.#limits.series}: raise pushgateway.max_series`
   }
 
   #checkType(group: Group, { name, type }: KeptFamily): void {

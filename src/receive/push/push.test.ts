@@ -221,3 +221,15 @@ s_count 2
     decodeFamilies(delimited(message(bytesField(1, 'c'), bytesField(4, bytesField(2, double(1, 7)))))),
   ).toThrow('is no counter')
 })
+
+test('pushes that are refused make no more groups than there may be', async () => {
+  const { send, listing } = await kit({ max_groups: 2 })
+  for (const job of ['a', 'b', 'c', 'd']) expect(await send('PUT', job, 'x 1 1000\n')).toContain('400')
+  expect(await listing()).toHaveLength(2)
+})
+
+test('nor more series', async () => {
+  const { send, listing } = await kit({ max_series: 3 })
+  for (const job of ['a', 'b', 'c']) expect(await send('PUT', job, 'x 1 1000\n')).toContain('400')
+  expect(await listing()).toHaveLength(1)
+})

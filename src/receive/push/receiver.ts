@@ -156,12 +156,16 @@ class Pushes implements PushReceiver {
       this.#groups.check(group, pushed)
     } catch (error) {
       // The failure is a figure of the group, so that somebody can be told; not past a limit, where there is no room for it.
-      if (error instanceof AppError && error.code === 'bad_data')
-        await this.#keep(this.#groups.afterFailure(labels, now), now)
+      if (error instanceof AppError && error.code === 'bad_data') await this.#tellFailure(labels, now)
       throw error
     }
     const samples = await this.#keep(group, now)
     this.#count.samples(samples)
+  }
+
+  async #tellFailure(labels: Readonly<Record<string, string>>, now: Instant): Promise<void> {
+    const group = this.#groups.afterFailure(labels, now)
+    if (this.#groups.overLimit(group) === null) await this.#keep(group, now)
   }
 
   /** Writes a group's series and an end to those it has no more, then its row; only then it stands. */

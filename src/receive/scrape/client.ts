@@ -1,7 +1,15 @@
 // Makes requests as an HTTP configuration says: credentials, tokens, TLS and proxy, each read anew when its file changes.
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
-import type { Http, HttpFactory, HttpOpen, HttpOptions, HttpSend, ProxyOptions } from '../../lib/http.ts'
+import {
+  type Http,
+  type HttpFactory,
+  type HttpOpen,
+  type HttpOptions,
+  type HttpSend,
+  type ProxyOptions,
+  streamConnections,
+} from '../../lib/http.ts'
 import { type Duration, second } from '../../lib/time.ts'
 import { type HttpConfig, hasProxy, headersOf, proxyOf, secretText, tlsOf } from './http-config.ts'
 
@@ -158,6 +166,7 @@ const optionsOf = (config: Connecting): HttpOptions => {
 /** A sender for one HTTP configuration. A secret's or certificate's file that cannot be read fails the request with `bad_data` that names it. */
 export const createClient = (config: HttpConfig, { connect, send, clock }: ClientDeps): Client => {
   const own = new Renewed(connect, () => optionsOf(config))
+  const streams = new Renewed(connect, () => ({ ...optionsOf(config), connections: streamConnections }))
   const shared = !config.tls_config && !hasProxy(config) && config.enable_http2
   const oauthHttp = config.oauth2 ? new Renewed(connect, () => optionsOf(config.oauth2!)) : null
   const tokens = config.oauth2 && oauthHttp ? new Tokens(config.oauth2, oauthHttp, clock) : null
@@ -176,10 +185,10 @@ export const createClient = (config: HttpConfig, { connect, send, clock }: Clien
     },
     open: async (request) => {
       const headers = await dressed(request.headers)
-      return own.get().open({ follow: config.follow_redirects, ...request, headers })
+      return streams.get().open({ follow: config.follow_redirects, ...request, headers })
     },
     close: async () => {
-      await Promise.all([own.close(), oauthHttp?.close()])
+      await Promise.all([own.close(), streams.close(), oauthHttp?.close()])
     },
   }
 }

@@ -47,12 +47,15 @@ export interface LineHandler {
   unsupported(what: Unsupported): void
 }
 
+/** Sums of numbers up to here stay finite: what is infinite once is so for good, and then no number at all. */
+const largest = 1e250
+
 const values = (text: string, into: number[]): boolean => {
   into.length = 0
   for (const part of text.split(':')) {
     if (!number.test(part)) return false
     const value = Number(part)
-    if (!Number.isFinite(value)) return false
+    if (!(Math.abs(value) <= largest)) return false
     into.push(value)
   }
   return true
@@ -116,6 +119,7 @@ export class LineReader {
       const fault = this.#field(field)
       if (fault) return fault
     }
+    if (s.values.some((v) => !(Math.abs(v) / s.rate <= largest))) return 'bad_value'
     return type === 'c' && s.values.some((v) => v < 0) ? 'negative_counter' : null
   }
 
@@ -123,7 +127,7 @@ export class LineReader {
     const s = this.#sample
     if (field.startsWith('@')) {
       const rate = number.test(field.slice(1)) ? Number(field.slice(1)) : Number.NaN
-      if (!(rate > 0 && rate <= 1)) return 'bad_sample_rate'
+      if (!(rate > 0 && rate <= 1 && 1 / rate <= largest)) return 'bad_sample_rate'
       s.rate = rate
     } else if (field.startsWith('#')) s.tags = field.slice(1)
     else if (field.startsWith('T')) {

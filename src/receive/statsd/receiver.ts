@@ -95,6 +95,8 @@ const kindOf: Readonly<Record<StatsdType, MetricKind>> = {
   d: 'observer',
 }
 type Told = 'counter' | 'gauge' | 'histogram' | 'summary'
+/** What is added up in another way is another kind, though it is told as the same. */
+type Kind = Told | 'set'
 
 class StatsdReceiver implements Statsd {
   readonly #deps: StatsdDeps
@@ -103,7 +105,7 @@ class StatsdReceiver implements Statsd {
   /** By the first series. */
   readonly #held = new Map<SeriesRef, Held>()
   /** Which kind a name is: one name cannot be two. */
-  readonly #kinds = new Map<string, Told>()
+  readonly #kinds = new Map<string, Kind>()
   readonly #reader: LineReader
   readonly #life = new AbortController()
   readonly #listeners: { udp: Listener | null; tcp: Listener | null } = { udp: null, tcp: null }
@@ -198,7 +200,8 @@ class StatsdReceiver implements Statsd {
     }
     if (this.#series >= config.max_series || !room) return refuse('series_limit')
     const { type } = mapped.observer
-    const kind: Told = kindOf[sample.type] === 'observer' ? type : (kindOf[sample.type] as Told)
+    const told: Told = kindOf[sample.type] === 'observer' ? type : (kindOf[sample.type] as Told)
+    const kind: Kind = sample.type === 's' ? 'set' : told
     const known = this.#kinds.get(mapped.name)
     if (known !== undefined && known !== kind) return refuse('type_conflict')
     const builder = new BatchBuilder(table, limits, clock.now(), 1)
@@ -207,7 +210,7 @@ class StatsdReceiver implements Statsd {
     if (known === undefined) {
       if (this.#kinds.size > config.max_series * 2) this.#kinds.clear()
       this.#kinds.set(mapped.name, kind)
-      this.#news.push({ metric: mapped.name, type: kind, help: mapped.help, unit: '' })
+      this.#news.push({ metric: mapped.name, type: told, help: mapped.help, unit: '' })
     }
     const entry = {
       held: this.#hold(aggregate, mapped.ttl ?? config.ttl, key),
@@ -311,7 +314,8 @@ class StatsdReceiver implements Statsd {
     this.#count.rejections(builder.rejections)
     this.#news = this.#news.slice(news.length)
     for (const [ref, value] of written) state.wrote(ref, at, value)
-    for (const held of over) this.#end(held)
+    // Who was heard of again meanwhile goes on.
+    for (const held of over) if (held.touchedAt < now) this.#end(held)
     state.sweep(now, config.ttl > 0 ? config.ttl : 24 * hour)
     this.#gauge.set(this.#series)
   }

@@ -55,6 +55,9 @@ describe('lines', () => {
     ['a:x|c', 'bad_value'],
     ['a:NaN|g', 'bad_value'],
     ['a:1e999|g', 'bad_value'],
+    ['a:1e308|c', 'bad_value'],
+    ['a:1e200|c|@1e-100', 'bad_value'],
+    ['a:1|ms|@1e-300', 'bad_sample_rate'],
     ['a:1|c|@2', 'bad_sample_rate'],
     ['a:1|c|@0', 'bad_sample_rate'],
     ['a:1|g|Tx', 'bad_time'],
@@ -307,4 +310,33 @@ test('configuration', () => {
     tcp: null,
     udp: { host: '127.0.0.1', port: 8125 },
   })
+})
+
+test('a name is a set or a gauge, not both', async () => {
+  const { send, sink, counted } = await kit()
+  await send('a:1|g\nb:x|s\n', 2)
+  await send('a:x|s\nb:7|g\n', 2)
+  expect(sink.last()).toMatchObject({ a: 1 })
+  expect(Object.values(sink.last()).filter(Number.isNaN)).toEqual([])
+  expect(counted('airboss_statsd_refused_total{reason="type_conflict"}')).toBe(2)
+})
+
+test('what comes in while a series is being ended is not lost', async () => {
+  const { send, sink, clock, statsd, all } = await kit({ ttl: '1m', interval: '1h' })
+  await send('a:1|c\n', 1)
+  clock.jump(start + 120_000)
+  const gate = Promise.withResolvers<void>()
+  const push = sink.push.bind(sink)
+  sink.push = (batch) => gate.promise.then(() => push(batch))
+  const ending = statsd.flush()
+  const goal = all() + 1
+  const socket = connect(statsd.ports().tcp!, '127.0.0.1')
+  socket.end('a:2|c\n')
+  await until('a sample', () => all() >= goal)
+  gate.resolve()
+  await ending
+  expect(sink.last()).toMatchObject({ a: 'stale' })
+  await statsd.flush()
+  // After its end it begins anew.
+  expect(sink.last()).toMatchObject({ a: 2 })
 })

@@ -1,5 +1,6 @@
 // http_sd_configs: targets from a URL that answers Prometheus's JSON.
 import { AppError } from '../../../lib/errors.ts'
+import { shownURL } from '../../../lib/shown-url.ts'
 import { duration } from '../../../lib/time.ts'
 import { type ClientDeps, createClient } from '../client.ts'
 import type { HttpSdConfig } from '../discovery-config.ts'
@@ -11,7 +12,9 @@ const longest = 32 << 20
 /** A URL that fails, or answers what is no list of targets, keeps its old targets. */
 export const createHttpDiscovery = (config: HttpSdConfig, deps: RefreshDeps & ClientDeps): Discoverer => {
   const { clock, report } = deps
-  const { url, refresh_interval: interval } = config
+  const { refresh_interval: interval } = config
+  // A password in it goes to the server alone.
+  const url = shownURL(config.url)
   return {
     start: async (update, signal) => {
       const client = createClient(config, deps)
@@ -19,7 +22,7 @@ export const createHttpDiscovery = (config: HttpSdConfig, deps: RefreshDeps & Cl
       let known = 0
       const look = async (): Promise<void> => {
         const answer = await client.send({
-          url,
+          url: config.url,
           headers: {
             accept: 'application/json',
             'x-prometheus-refresh-interval-seconds': String(interval / 1000),

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, messageOf } from '../../../lib/errors.ts'
-import type { Http, HttpFactory, HttpOptions } from '../../../lib/http.ts'
+import { type Http, type HttpFactory, type HttpOptions, streamConnections } from '../../../lib/http.ts'
 import { type Client, type ClientDeps, createClient } from '../client.ts'
 import type { KubernetesSdConfig } from '../discovery-config.ts'
 import type { HttpConfig } from '../http-config.ts'
@@ -72,7 +72,7 @@ const reaching = (connect: HttpFactory, reach: () => Promise<Reached>): Client =
     const from = JSON.stringify(options)
     if (made?.from !== from) {
       void made?.http.close().catch(() => undefined)
-      made = { from, http: connect(options) }
+      made = { from, http: connect({ ...options, connections: streamConnections }) }
     }
     return { http: made.http, headers }
   }
