@@ -235,7 +235,7 @@ export class Cardinality implements ActiveSeries {
 }
 
 /** Series without a job that came by no protocol, as those that rules write, or whose protocol is no longer known: they came back from disk. */
-const unknownSource = 'no job'
+export const unknownSource = 'no job'
 
 const refused = (group: Group, kind: 'metric' | 'source'): string => {
   group.refused++
