@@ -33,6 +33,30 @@ describe('each problem is named with file, line and mend', () => {
   test.each([
     ['unknown key', 'hosst: {}', {}, /^airboss\.yaml:1: hosst: unknown key; check its spelling/],
     [
+      'what is missing, and what is of another kind',
+      'containers: { enabled: yes, max: many }\nprices: { models: [{ input_mtok: 1 }] }\ncosts: { column: Effective }',
+      {},
+      /containers\.enabled: must be true or false, not text.*containers\.max: must be a number, not text.*\.model: is needed: text.*costs\.column: must be one of EffectiveCost, BilledCost/s,
+    ],
+    [
+      'the one form of several that was meant',
+      'hooks:\n  h: { source: grafana, auth: { bearer: { env: NOT_THERE } } }\n  i: { source: grafana, auth: { hmac: { scheme: gitlab, secret: s } } }',
+      {},
+      /^airboss\.yaml:2: hooks\.h\.auth\.bearer: the environment variable NOT_THERE is not set\nairboss\.yaml:3: hooks\.i\.auth\.hmac\.scheme: must be one of github,/,
+    ],
+    [
+      'a threshold in per cent',
+      'budgets: [{ name: b, amount: 1, thresholds: [50] }]',
+      {},
+      /^airboss\.yaml:1: budgets\[0\]\.thresholds\[0\]: is a share of the amount/,
+    ],
+    [
+      "Prometheus's storage",
+      'storage:\n  tsdb: { out_of_order_time_window: 30m }',
+      {},
+      /^airboss\.yaml:2: storage\.tsdb: not supported; write out_of_order_time_window under storage itself/,
+    ],
+    [
       'budget',
       'budgets:\n  - name: b\n    amount: 1\n    filter: [agent]',
       {},

@@ -73,6 +73,10 @@ const globalSchema = z
   })
   .prefault({})
 
+/** Sections of prometheus.yml that Airboss has not: each is an error with its own words. */
+const refusedSection = (key: string, mend: string) =>
+  z.undefined({ error: `not supported; ${mend}, and remove ${key}` }).optional()
+
 const storageSchema = (env: Environment) =>
   z
     .strictObject({
@@ -96,6 +100,10 @@ const storageSchema = (env: Environment) =>
       /** How far ahead of this machine's clock a sample may be. */
       max_ahead: span('10m'),
       max_labels: z.int().min(1).default(defaultAdmission.labels),
+      tsdb: refusedSection(
+        'tsdb',
+        'write out_of_order_time_window under storage itself, and how long samples are kept in storage.retention',
+      ),
       log: z.strictObject({ max_size: bytes('4GB') }).prefault({}),
       head: z.strictObject({ window: span('10m'), max_size: bytes('1GB') }).prefault({}),
       exemplars: z
@@ -124,10 +132,6 @@ const listenSchema = z
       .optional(),
   })
   .prefault({})
-
-/** Sections of prometheus.yml that Airboss has not: each is an error with its own words. */
-const refusedSection = (key: string, mend: string) =>
-  z.undefined({ error: `not supported; ${mend}, and remove ${key}` }).optional()
 
 /** `base` is the directory that relative paths in `scrape_configs` are meant from. */
 export const configSchema = (env: Environment, base = '.') =>

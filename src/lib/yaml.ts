@@ -75,6 +75,8 @@ const pathText = (path: readonly PropertyKey[]): string =>
 
 type Issue = z.core.$ZodIssue
 
+const isOtherWord = (i: Issue): boolean => i.path.length === 0 && i.code === 'invalid_value'
+
 /** What is wrong in the one form of a union that the value was clearly meant to have; else the union's own message. */
 const meant = (issue: Issue): Issue[] => {
   if (issue.code !== 'invalid_union') return [issue]
@@ -83,8 +85,31 @@ const meant = (issue: Issue): Issue[] => {
   )
   const known = typed.filter((form) => !form.some((i) => i.code === 'unrecognized_keys'))
   const close = known.length > 0 ? known : typed
-  if (close.length !== 1) return [issue]
-  return close[0]!.flatMap((i) => meant({ ...i, path: [...issue.path, ...i.path] }))
+  // A form that is one of some words was not meant where another can say more.
+  const said = close.length > 1 ? close.filter((form) => !form.some(isOtherWord)) : close
+  if (said.length !== 1) return [issue]
+  return said[0]!.flatMap((i) => meant({ ...i, path: [...issue.path, ...i.path] }))
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  object: 'a mapping',
+  record: 'a mapping',
+  array: 'a list',
+  null: 'nothing',
+}
+
+/** The schema's own messages in the words of somebody who writes YAML; messages of ours as they are. */
+const worded = (message: string): string => {
+  const options = /^Invalid option: expected one of (.+)$/s.exec(message)
+  if (options) return `must be one of ${options[1]!.replaceAll('"', '').replaceAll('|', ', ')}`
+  const type = /^Invalid input: expected (\w+), received (\w+)$/.exec(message)
+  if (!type) return message
+  const [wanted, given] = [type[1]!, type[2]!].map((kind) => kinds[kind] ?? kind)
+  return given === 'undefined' ? `is needed: ${wanted}` : `must be ${wanted}, not ${given}`
 }
 
 /** A problem at a path of the file. */
@@ -106,7 +131,7 @@ export const problemsOf = (yaml: YamlText, error: z.ZodError): Problem[] =>
         message: 'unknown key; check its spelling, or remove it',
       }))
     }
-    return [problemAt(yaml, issue.path, issue.message)]
+    return [problemAt(yaml, issue.path, worded(issue.message))]
   })
 
 /** Reads YAML text as `schema` says; throws `bad_data` listing every problem as `file:line: path: message`. An empty document is `{}`. */

@@ -2,7 +2,7 @@
 import { RowWriter } from '../lib/row-binary.ts'
 import type { Instant } from '../lib/time.ts'
 import type { Batch, CostRow, EventRow, Metadata } from './batch.ts'
-import type { Cardinality, CardinalityReason } from './cardinality.ts'
+import { type Cardinality, type CardinalityReason, unknownSource } from './cardinality.ts'
 import { ExemplarRows, exemplarLabelsFit } from './exemplar.ts'
 import { type Labels, labelOf, metricName } from './labels.ts'
 import { encodeHistogram, fitted, type NativeHistogram, wrongWith } from './native-histogram.ts'
@@ -123,7 +123,7 @@ export class BatchBuilder {
 
   /** A series that is new, or comes back after it was gone. */
   #newcomer(labels: Labels, cardinality: Cardinality | undefined, own: boolean): SeriesRef {
-    const { protocol = 'unknown' } = this.#limits
+    const { protocol = unknownSource } = this.#limits
     const refused = own ? null : cardinality?.refusal(labels, protocol)
     if (refused) {
       this.lastReason = refused[0]

@@ -234,8 +234,8 @@ export class Cardinality implements ActiveSeries {
   }
 }
 
-/** Series without a job whose protocol is no longer known: they came back from disk. */
-const unknownSource = 'unknown'
+/** Series without a job that came by no protocol, as those that rules write, or whose protocol is no longer known: they came back from disk. */
+export const unknownSource = 'no job'
 
 const refused = (group: Group, kind: 'metric' | 'source'): string => {
   group.refused++

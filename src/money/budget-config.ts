@@ -30,7 +30,10 @@ const budgetSchema = z.strictObject({
   /** Which costs count, by labels of airboss_cost_usd_total; all of them together. None = every cost. */
   filter: z.array(matcherSchema).default([]),
   /** Shares of the amount; each tells once a period. */
-  thresholds: z.array(z.number().positive().max(100)).min(1).default([0.5, 0.8, 1]),
+  thresholds: z
+    .array(z.number().positive().max(10, 'is a share of the amount: 0.5 is half of it'))
+    .min(1)
+    .default([0.5, 0.8, 1]),
   /** Whether it also tells when the spending so far, drawn out in a straight line, will pass the amount. */
   projected: z.boolean().default(true),
   /** More labels for its alerts, for routing them: `team: search`. */

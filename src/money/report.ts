@@ -130,7 +130,10 @@ class Reports implements CostReports {
       total: total ?? { group: {}, ...zero },
       rows: [...rows, ...others.map(([agent]) => ({ group: { agent }, ...zero }))].map((row) => ({
         ...row,
-        inclusiveUsd: inclusive ? (inclusive.get(row.group['agent'] ?? '') ?? 0) : null,
+        // What has no span, and what came in since the counter was written, is in no trace that was followed.
+        inclusiveUsd: inclusive
+          ? Math.max(inclusive.get(row.group['agent'] ?? '') ?? 0, Number(row.usd))
+          : null,
         retriedUsd: retried ? (retried.get(row.group['agent'] ?? '') ?? 0) : null,
       })),
     }

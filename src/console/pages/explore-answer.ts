@@ -163,7 +163,8 @@ export const explainPanel = ({ doors }: PageContext, q: Question, a: Answered): 
 <div><dt>Points in the answer</dt><dd class="num">${count(a.points)}</dd></div>
 <div><dt>Range</dt><dd class="num">${length(q.range)}, ${count(a.times.length)} steps</dd></div></dl>
 ${metrics.map((name) => {
-  const about = doors.metadata(name)
+  // What is said of a histogram or counter is said of its series too.
+  const about = doors.metadata(name) ?? doors.metadata(name.replace(/_(bucket|count|sum|total)$/, ''))
   return html`<div class="about"><code>${name}</code><span class="note">${about ? html`${about.type}${about.unit ? `, ${about.unit}` : ''}${about.help ? html`. ${about.help}` : ''}` : 'nothing is known of it but its samples'}</span></div>`
 })}
 <h3 class="selects">Reads</h3><ul class="links">${a.checked.selectors.map((s) => html`<li><code>{${s.map(printMatcher).join(', ')}}</code></li>`)}</ul>`,

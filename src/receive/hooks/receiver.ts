@@ -250,9 +250,9 @@ const payloadOf = ({ body, headers }: HandlerRequest): unknown => {
   if (!form && !/[/+]json$/.test(type) && type !== 'text/plain')
     throw new AppError('unsupported_media', `content type ${type} is not taken; send application/json`)
   // GitHub and Slack can wrap their JSON in a form field.
-  const text = form
-    ? (new URLSearchParams(body.toString('utf8')).get('payload') ?? '')
-    : body.toString('utf8')
+  const text = form ? new URLSearchParams(body.toString('utf8')).get('payload') : body.toString('utf8')
+  if (text === null)
+    throw new AppError('bad_data', 'the form has no field payload; send JSON as application/json')
   try {
     return JSON.parse(text)
   } catch (error) {
