@@ -107,6 +107,12 @@ const scrapes = (dir: string) => [
   { job_name: 'broken', file_sd_configs: [{ files: [join(dir, 'broken.json')], refresh_interval: '5s' }] },
 ]
 
+/** Where it is noon now: a day that has just begun has no projection yet. */
+const zoneOfNoon = (): string => {
+  const later = 12 - new Date().getUTCHours()
+  return later === 0 ? 'UTC' : `Etc/GMT${later > 0 ? '-' : '+'}${Math.abs(later)}`
+}
+
 const airboss = ({ dir, root, receiver, secret, every, shippedRules, cluster }: DemoConfig) => ({
   name: 'demo',
   global: { evaluation_interval: every, scrape_interval: every },
@@ -152,7 +158,7 @@ const airboss = ({ dir, root, receiver, secret, every, shippedRules, cluster }: 
       stale_after: '20s',
     },
   ],
-  budgets: [{ name: 'fleet', amount: 5, period: 'daily', interval: every }],
+  budgets: [{ name: 'fleet', amount: 5, period: 'daily', timezone: zoneOfNoon(), interval: every }],
   actions: {
     mode: 'live',
     webhooks: { deploy: { url: `${receiver}/act`, secret } },
