@@ -1,7 +1,9 @@
 // The console's doors: what the rooms know, in the shapes that pages show.
+
 import { join } from 'node:path'
 import type { DecisionEntry } from '../act/records.ts'
 import type { ConsoleDoors } from '../console/doors.ts'
+import { recentCosts } from '../console/recent-costs.ts'
 import type { OpenLedger } from '../ledger/ledger.ts'
 import type { Actor } from '../model/actor.ts'
 import type { CostReports } from '../model/ports/cost-reports.ts'
@@ -103,7 +105,7 @@ export const wireConsole = (
     rollouts: () => act.rollouts.list().map(rolloutView),
     scalers: () => act.scaler.list(),
     budgets: () => act.budgets.list().map((b) => ({ ...b, period: b.period.label })),
-    costs,
+    costs: recentCosts(costs, context.clock),
     targets: () => receive.scraper.targets(),
     keep: () => keepView(context, keep),
     cardinality: (most) => context.cardinality.view(most),

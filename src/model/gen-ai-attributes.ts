@@ -40,6 +40,8 @@ export const attributesFor = {
   toolName: ['gen_ai.tool.name', 'tool.name', 'ai.toolCall.name'],
   toolType: ['gen_ai.tool.type'],
   toolArguments: [
+    // What stands for arguments that are not kept: the same for the same, and nothing else can be told from it.
+    'airboss.tool.call.arguments.digest',
     'gen_ai.tool.call.arguments',
     'gen_ai.tool.arguments',
     'tool.parameters',
@@ -180,3 +182,9 @@ export const fieldAt = Object.fromEntries(names.map((name, i) => [name, i])) as 
 
 /** Whether `genAiOf` looks at this attribute of a span or of its events. */
 export const isWantedAttribute = (key: string): boolean => placeOf.has(key)
+
+/** The attribute that stands for a tool's arguments where these are not kept. */
+export const argumentsDigest = attributesFor.toolArguments[0]
+/** Whether this attribute holds what a tool was given. */
+export const isToolArguments = (key: string): boolean =>
+  (attributesFor.toolArguments as readonly string[]).includes(key)

@@ -182,7 +182,9 @@ describe('with traces', () => {
       hostile,
       'chat gpt-5-mini',
     ])
-    expect(await page.locator('#models').innerText()).toMatch(/gpt-5-mini\s*2\s*2,400\s*170/)
+    expect(await page.locator('#models').innerText()).toMatch(/gpt-5-mini\s*2\s*2,400\s*170\s*\$0\.0009/)
+    expect(await page.locator('.verdict').innerText()).toContain('cost $0.0009')
+    expect(await page.locator('.waterfall > li').nth(0).innerText()).toContain('$0.0009 with all beneath')
     expect(await page.locator('#logs').innerText()).toContain('searching the web')
     await page.locator('.waterfall summary').nth(1).click()
     expect(await page.locator('.waterfall > li').nth(1).innerText()).toContain('gen_ai.usage.input_tokens')

@@ -105,7 +105,7 @@ const groupPanel = (
   })
 
 const traceRow = (t: TraceSum, now: PageContext['picture']['now']): Html =>
-  html`<tr><th scope="row"><a class="mono" href="/api/ops/v1/costs/traces/${t.traceId}">${t.traceId.slice(0, 8)}…</a><span class="note">${t.agents.filter(Boolean).join(', ')}</span></th><td class="r num">${count(t.calls)}</td><td class="r num">${time(t.at, now)}</td><td class="r num">${money(t.usd)}</td></tr>`
+  html`<tr><th scope="row"><a class="mono" href="/traces?id=${t.traceId}">${t.traceId.slice(0, 8)}…</a><span class="note">${t.agents.filter(Boolean).join(', ')}</span></th><td class="r num">${count(t.calls)}</td><td class="r num">${time(t.at, now)}</td><td class="r num">${money(t.usd)}</td></tr>`
 
 const tracesPanel = (context: PageContext): Promise<Html> =>
   guarded(context, 'cost-traces', 'Dearest traces', holds, async () => {

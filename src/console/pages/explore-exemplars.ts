@@ -43,11 +43,11 @@ export const exemplarsOf = async ({ doors }: PageContext, a: Answered): Promise<
 }
 
 export const dotsOf = (exemplars: readonly Exemplar[]): PlotDot[] =>
-  exemplars.map((e) => ({ t: e.at / 1000, value: e.value, href: `/traces/${traceOf(e)}` }))
+  exemplars.map((e) => ({ t: e.at / 1000, value: e.value, href: `/traces?id=${traceOf(e)}` }))
 
 const row = (e: Exemplar, a: Answered, write: (n: number) => string): Html => {
   const trace = traceOf(e)
-  return html`<tr><th scope="row"><a href="/traces/${trace}"><code>${trace.slice(0, 12)}…</code></a></th><td class="r num">${write(e.value)}</td><td class="r num">${time(e.at as typeof a.toAt, a.toAt, 'seconds')}</td></tr>`
+  return html`<tr><th scope="row"><a href="/traces?id=${trace}"><code>${trace.slice(0, 12)}…</code></a></th><td class="r num">${write(e.value)}</td><td class="r num">${time(e.at as typeof a.toAt, a.toAt, 'seconds')}</td></tr>`
 }
 
 /** '' where there are none. */

@@ -1,42 +1,58 @@
-// One trace: its verdict in words, its spans as a waterfall that opens row by row, what it cost in tokens, its log records.
+// One trace: its verdict in words, its spans as a waterfall that opens row by row, what it cost, its log records.
 import { html } from 'hono/html'
 import { type Duration, type Instant, instant, minute, plus } from '../../lib/time.ts'
+import { type GenAiCall, genAiOf } from '../../model/gen-ai.ts'
+import type { CostBranch } from '../../model/ports/cost-reports.ts'
 import { type Placed, treeOrder } from '../../model/span-tree.ts'
 import { mostSpansOfTrace, type StoredLog, type StoredSpan } from '../../model/stored-trace.ts'
-import { count, seconds } from '../format.ts'
+import { count, seconds, unknown, usd } from '../format.ts'
 import type { PageContext } from '../pages.ts'
 import { broken, empty, type Html, head, link, panel, raw, state, time } from '../parts.ts'
 
 const shownSpans = 1000
 const shownLogs = 200
 
-/** What a GenAI span says of itself, whichever generation of the conventions it follows. */
-const about = ({ attributes: a, name }: StoredSpan) => {
-  const input = Number(
-    a['gen_ai.usage.input_tokens'] ?? a['gen_ai.usage.prompt_tokens'] ?? a['llm.token_count.prompt'],
-  )
-  const output = Number(
-    a['gen_ai.usage.output_tokens'] ?? a['gen_ai.usage.completion_tokens'] ?? a['llm.token_count.completion'],
-  )
-  return {
-    operation: a['gen_ai.operation.name'] ?? '',
-    model: a['gen_ai.response.model'] ?? a['gen_ai.request.model'] ?? a['llm.model_name'] ?? '',
-    provider: a['gen_ai.provider.name'] ?? a['gen_ai.system'] ?? '',
-    agent: a['gen_ai.agent.name'] ?? '',
-    tool: a['gen_ai.tool.name'] ?? (name.startsWith('execute_tool ') ? name.slice(13) : ''),
-    input: Number.isFinite(input) ? input : null,
-    output: Number.isFinite(output) ? output : null,
-  }
+/** What is known of a span beside itself: what it says of GenAI, what it cost by itself and with everything beneath it. */
+interface Known {
+  readonly said: GenAiCall | null
+  readonly cost: CostBranch | undefined
 }
+
+const nobody = { service: '', job: '', instance: '', version: '', attributes: {} }
+
+/** A stored span in the shape that the vocabulary reads. */
+const saidOf = (s: StoredSpan): GenAiCall | null =>
+  genAiOf({
+    ...s,
+    kind: 'unspecified',
+    status: failedSpan(s) ? 'error' : 'unset',
+    resource: nobody,
+  })
 
 const failedSpan = (span: StoredSpan): boolean => span.status === 'Error'
 
-const tokens = (g: ReturnType<typeof about>): string =>
-  g.input === null && g.output === null ? '' : `${count(g.input ?? 0)} in, ${count(g.output ?? 0)} out`
+const modelOf = (said: GenAiCall | null): string => said?.responseModel || said?.requestModel || ''
 
-const chips = (span: StoredSpan): Html => {
-  const g = about(span)
-  const list = [g.model, g.tool && `tool ${g.tool}`, g.model || g.tool ? '' : g.agent, tokens(g)]
+const tokens = ({ input, output }: GenAiCall['tokens']): string =>
+  input === null && output === null ? '' : `${count(input ?? 0)} in, ${count(output ?? 0)} out`
+
+/** With everything beneath it. */
+const moneyOf = (cost: CostBranch | undefined): string =>
+  !cost || cost.inclusive === 0
+    ? ''
+    : cost.inclusive === cost.direct
+      ? usd(cost.direct)
+      : `${usd(cost.inclusive)} with all beneath`
+
+const chips = ({ said, cost }: Known): Html => {
+  const [model, tool] = [modelOf(said), said?.tool.name ?? '']
+  const list = [
+    model,
+    tool && `tool ${tool}`,
+    model || tool ? '' : said?.agent.name,
+    said ? tokens(said.tokens) : '',
+    moneyOf(cost),
+  ]
   return html`${list.filter(Boolean).map((text) => html`<span class="chip">${text}</span>`)}`
 }
 
@@ -73,8 +89,8 @@ const bar = (span: StoredSpan, { from, took }: Frame): Html => {
   )}</svg></span>`
 }
 
-const spanRow = ({ span, depth }: Placed<StoredSpan>, frame: Frame): Html =>
-  html`<li class="span${failedSpan(span) ? ' crit' : ''}" id="s-${span.spanId}"><details><summary><span class="span-name d${Math.min(depth, 12)}">${failedSpan(span) ? state('crit', '') : ''}<b>${span.name || 'no name'}</b> <span class="note">${span.service}</span></span>${bar(span, frame)}<span class="span-took num">${seconds(span.duration)}</span><span class="span-chips d${Math.min(depth, 12)}">${chips(span)}</span></summary><div class="span-more">${
+const spanRow = ({ span, depth }: Placed<StoredSpan>, known: Known, frame: Frame): Html =>
+  html`<li class="span${failedSpan(span) ? ' crit' : ''}" id="s-${span.spanId}"><details><summary><span class="span-name d${Math.min(depth, 12)}">${failedSpan(span) ? state('crit', '') : ''}<b>${span.name || 'no name'}</b> <span class="note">${span.service}</span></span>${bar(span, frame)}<span class="span-took num">${seconds(span.duration)}</span><span class="span-chips d${Math.min(depth, 12)}">${chips(known)}</span></summary><div class="span-more">${
     span.statusMessage ? html`<p class="why">${span.statusMessage}</p>` : ''
   }<p class="note">${span.kind} · begins at +${seconds(Math.max(0, (span.startAt - frame.from) / 1000))} · span <span class="mono">${span.spanId}</span>${span.scope ? ` · ${span.scope}` : ''}</p>${
     Object.keys(span.attributes).length > 0 ? labels(span.attributes) : ''
@@ -117,39 +133,75 @@ const logsPanel = async (
 }
 
 /** Models by what they were asked, from the spans that are calls of one: agents repeat the sums of theirs. */
-const modelsPanel = (spans: readonly StoredSpan[]): Html => {
-  const models = new Map<string, { calls: number; input: number; output: number; failed: number }>()
-  for (const span of spans) {
-    const g = about(span)
-    if (g.model === '' || /agent|workflow/.test(g.operation)) continue
-    const sum = models.get(g.model) ?? { calls: 0, input: 0, output: 0, failed: 0 }
+const modelsPanel = (spans: ReadonlyMap<StoredSpan, Known>): Html => {
+  const models = new Map<
+    string,
+    { calls: number; input: number; output: number; failed: number; usd: number }
+  >()
+  for (const [span, { said, cost }] of spans) {
+    const model = modelOf(said)
+    if (said?.kind !== 'model' || model === '') continue
+    const sum = models.get(model) ?? { calls: 0, input: 0, output: 0, failed: 0, usd: 0 }
     sum.calls++
-    sum.input += g.input ?? 0
-    sum.output += g.output ?? 0
+    sum.input += said.tokens.input ?? 0
+    sum.output += said.tokens.output ?? 0
+    sum.usd += cost?.direct ?? 0
     if (failedSpan(span)) sum.failed++
-    models.set(g.model, sum)
+    models.set(model, sum)
   }
   if (models.size === 0) return html``
   return panel(
     'models',
     'Models',
-    html`<table class="plain"><thead><tr><th scope="col">Model</th><th scope="col" class="r">Calls</th><th scope="col" class="r">In</th><th scope="col" class="r">Out</th></tr></thead><tbody>${[
+    html`<table class="plain"><thead><tr><th scope="col">Model</th><th scope="col" class="r">Calls</th><th scope="col" class="r">In</th><th scope="col" class="r">Out</th><th scope="col" class="r">Cost</th></tr></thead><tbody>${[
       ...models,
     ].map(
       ([model, m]) =>
-        html`<tr><th scope="row">${model}${m.failed > 0 ? html`<span class="why">${count(m.failed)} failed</span>` : ''}</th><td class="r num">${count(m.calls)}</td><td class="r num">${count(m.input)}</td><td class="r num">${count(m.output)}</td></tr>`,
+        html`<tr><th scope="row">${model}${m.failed > 0 ? html`<span class="why">${count(m.failed)} failed</span>` : ''}</th><td class="r num">${count(m.calls)}</td><td class="r num">${count(m.input)}</td><td class="r num">${count(m.output)}</td><td class="r num">${m.usd === 0 ? unknown : usd(m.usd)}</td></tr>`,
     )}</tbody></table>`,
     { aside: 'tokens' },
   )
 }
 
-const verdict = (spans: readonly StoredSpan[], took: number, from: number, now: Instant): Html => {
+/** What each span cost, by its id; empty, with a line in the log, where that cannot be said. */
+const costsOf = async (
+  { doors }: PageContext,
+  traceId: string,
+  within: Duration,
+): Promise<{ usd: number; roots: readonly CostBranch[] }> => {
+  try {
+    return await doors.costs.trace(traceId, doors.clock.timeout(within))
+  } catch (error) {
+    doors.log.warn({ err: error, traceId }, 'what a trace cost is not shown')
+    return { usd: 0, roots: [] }
+  }
+}
+
+const branches = (roots: readonly CostBranch[]): Map<string, CostBranch> => {
+  const all = [...roots]
+  for (let i = 0; i < all.length; i++) for (const child of all[i]!.children) all.push(child)
+  return new Map(all.map((b) => [b.node.spanId, b]))
+}
+
+const spent = ({ usd: all, roots }: { usd: number; roots: readonly CostBranch[] }): string => {
+  if (all === 0) return ''
+  const again = roots.reduce((sum, b) => sum + b.retried, 0)
+  return ` · cost ${usd(all)}${again > 0 ? `, ${usd(again)} of it for calls that failed and were made again` : ''}`
+}
+
+const verdict = (
+  spans: readonly StoredSpan[],
+  cost: string,
+  took: number,
+  from: number,
+  now: Instant,
+): Html => {
   const failures = spans.filter(failedSpan)
   const first = failures.toSorted((a, b) => b.startAt - a.startAt)[0]
   const says = first
     ? `${first.name} failed${first.statusMessage ? `: ${first.statusMessage.slice(0, 200)}` : ''}`
     : `Nothing failed in ${seconds(took)}`
-  return html`<section class="verdict ${first ? 'crit' : ''}">${state(first ? 'crit' : 'ok', '')}<div><p class="say">${says}</p><p class="sub">${count(spans.length)} spans in ${seconds(took)}${failures.length > 1 ? `, ${count(failures.length)} of them failed` : ''} · began ${time(instant(from), now)}</p></div></section>`
+  return html`<section class="verdict ${first ? 'crit' : ''}">${state(first ? 'crit' : 'ok', '')}<div><p class="say">${says}</p><p class="sub">${count(spans.length)} spans in ${seconds(took)}${failures.length > 1 ? `, ${count(failures.length)} of them failed` : ''}${cost} · began ${time(instant(from), now)}</p></div></section>`
 }
 
 /** The page of one trace; throws what the store says when it cannot answer. */
@@ -158,7 +210,10 @@ export const tracePage = async (context: PageContext, traceId: string, within: D
   const back = link('/traces', 'All traces')
   if (!/^[0-9a-f]{32}$/.test(traceId))
     return html`${head('Trace', '', back)}${panel('trace', 'This is no trace', broken('A trace id has 32 hexadecimal digits.', 'Nothing was looked for.'))}`
-  const { spans, cut } = await doors.traces.trace(traceId, doors.clock.timeout(within))
+  const [{ spans, cut }, costs] = await Promise.all([
+    doors.traces.trace(traceId, doors.clock.timeout(within)),
+    costsOf(context, traceId, within),
+  ])
   const sub = html`<span class="mono">${traceId}</span>`
   if (spans.length === 0)
     return html`${head('Trace', sub, back)}${panel('trace', 'Not here', empty('No span of this trace is here.', 'It was not sent, was refused, or is past its retention (storage.retention.traces). New spans show within two seconds.'))}`
@@ -167,15 +222,17 @@ export const tracePage = async (context: PageContext, traceId: string, within: D
   const to = Math.max(...spans.map((s) => s.startAt + s.duration * 1000))
   const frame = { from, took: (to - from) / 1000 }
   const most = placed.slice(0, shownSpans)
+  const costOf = branches(costs.roots)
+  const known = new Map(spans.map((s) => [s, { said: saidOf(s), cost: costOf.get(s.spanId) }]))
   const aside = cut
     ? `the first ${shownSpans} of more than ${count(mostSpansOfTrace)}`
     : placed.length > shownSpans
       ? `the first ${shownSpans} of ${count(placed.length)}`
       : `${count(placed.length)}`
-  return html`${head(placed[0]!.span.name || 'Trace', sub, back)}${verdict(spans, frame.took, from, picture.now)}<div class="grid trace"><div class="col">${panel(
+  return html`${head(placed[0]!.span.name || 'Trace', sub, back)}${verdict(spans, spent(costs), frame.took, from, picture.now)}<div class="grid trace"><div class="col">${panel(
     'spans',
     'Spans',
-    html`<ol class="waterfall">${most.map((p) => spanRow(p, frame))}</ol>`,
+    html`<ol class="waterfall">${most.map((p) => spanRow(p, known.get(p.span)!, frame))}</ol>`,
     { aside },
-  )}</div><div class="col">${modelsPanel(spans)}${await logsPanel(context, traceId, from, to, within)}</div></div>`
+  )}</div><div class="col">${modelsPanel(known)}${await logsPanel(context, traceId, from, to, within)}</div></div>`
 }

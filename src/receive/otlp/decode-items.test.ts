@@ -280,6 +280,26 @@ describe('content', () => {
     })
   })
 
+  it('leaves a digest of what a tool was given, by which the same is known again', () => {
+    const given = (q: string, more: Record<string, string> = {}): SpanFields => ({
+      attributes: { 'gen_ai.tool.call.arguments': q, 'traceloop.entity.input': q, ...more },
+    })
+    const items = [given('{"q":1}'), given('{"q":1}'), given('{"q":2}'), given('')]
+    const { rows } = spansOf(items)
+    const digests = rows.read!.map((s) => s.attributes)
+    expect(digests[0]).toEqual({
+      'airboss.tool.call.arguments.digest': expect.stringMatching(/^[0-9a-f]{16}$/),
+    })
+    expect(digests[1]).toEqual(digests[0])
+    expect(digests[2]).not.toEqual(digests[0])
+    expect(digests[3]).toEqual({})
+    expect(readSpans(rows, everything).map((s) => s.attributes)).toEqual(digests)
+    // Another process has another secret.
+    expect(spansOf(items).rows.read![0]!.attributes).not.toEqual(digests[0])
+    const kept = spansOf([given('{"q":1}')], { content: { keep: true } })
+    expect(Object.keys(kept.rows.read![0]!.attributes)).toEqual(Object.keys(given('').attributes!))
+  })
+
   it('is kept for all, for a service, or for an agent', () => {
     expect(Object.keys(read({ keep: true }).rows.read![0]!.attributes)).toHaveLength(7)
     expect(Object.keys(read({ keep: ['shop'] }).rows.read![0]!.attributes)).toHaveLength(7)

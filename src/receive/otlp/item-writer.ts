@@ -1,7 +1,9 @@
 // Writes texts and attributes of spans and log records from the wire into rows: within limits, without content that is not kept, masked.
+import { createHmac, randomBytes } from 'node:crypto'
 import type { WireReader } from '../../lib/protobuf.ts'
 import { RowBuilder } from '../../lib/row-builder.ts'
 import { textBetween } from '../../lib/row-cursor.ts'
+import { argumentsDigest, isToolArguments } from '../../model/gen-ai-attributes.ts'
 import { put, type Wanted } from '../../model/span-rows.ts'
 import { ByteCache } from '../byte-cache.ts'
 import { valueText } from './any-value.ts'
@@ -26,6 +28,8 @@ interface Key {
   /** Its family of content, and the one it has in an event that is a message; '' for none. */
   readonly family: string
   readonly inMessage: string
+  /** Whether it is what a tool was given, of which a digest stays where it is not kept. */
+  readonly digested: boolean
   /** The map in which it was last seen. */
   seen: number
 }
@@ -51,16 +55,26 @@ const encodedText = (text: string): Uint8Array => {
 const longestKey = 1024
 /** What a mask looks at past the limit, so that a match that runs over it is still whole. */
 const beyondLimit = 4096
+const digestLength = 16
 
 /** Remembers keys from request to request. */
 export class KeyTable {
   readonly #known = new ByteCache<Key>(1 << 14, 2 << 20)
   readonly #wanted: Wanted
 
+  readonly #secret = randomBytes(32)
+  /** Of the attribute that stands for a tool's arguments. */
+  readonly digest: Key
   #maps = 0
 
   constructor(wanted: Wanted) {
     this.#wanted = wanted
+    this.digest = this.#key(argumentsDigest)
+  }
+
+  /** Of a value, to know it again by: under a secret that ends with the process, so that no value can be tried against it. */
+  digestOf(value: Uint8Array): string {
+    return createHmac('sha256', this.#secret).update(value).digest('hex').slice(0, digestLength)
   }
 
   /** A number for the map that is written next, to know repeated keys by. */
@@ -73,17 +87,22 @@ export class KeyTable {
     if (known) return known
     if (end - from > longestKey) tally.change('values_cut')
     const text = r.bytes.toString('utf8', from, Math.min(end, from + longestKey)).toWellFormed()
-    const family = contentFamily(text)
-    const key: Key = {
-      text,
-      encoded: encodedText(text),
-      wanted: this.#wanted(text),
-      family,
-      inMessage: messageFamily(text),
-      seen: -1,
-    }
+    const key = this.#key(text)
     this.#known.set(r.view, from, end, 0, key)
     return key
+  }
+
+  #key(text: string): Key {
+    const wanted = this.#wanted(text)
+    return {
+      text,
+      encoded: encodedText(text),
+      wanted,
+      family: contentFamily(text),
+      inMessage: messageFamily(text),
+      digested: wanted && text !== argumentsDigest && isToolArguments(text),
+      seen: -1,
+    }
   }
 }
 
@@ -190,7 +209,7 @@ export class ItemWriter {
     const family = content === 'message' ? key.inMessage : key.family
     if (family !== '' && content !== 'kept') {
       this.tally.dropContent(family)
-      return false
+      return key.digested && this.#digest(valueFrom, valueEnd, map, into)
     }
     const start = this.row.at
     this.row.raw(key.encoded)
@@ -200,6 +219,18 @@ export class ItemWriter {
       return false
     }
     if (key.wanted && into !== null) put(into, key.text, this.written(at))
+    return true
+  }
+
+  #digest(from: number, end: number, map: number, into: Record<string, string> | null): boolean {
+    const { digest } = this.#keys
+    // An empty text, the smallest value there is, has two bytes.
+    if (digest.seen === map || end - from <= 2) return false
+    digest.seen = map
+    const said = this.#keys.digestOf(this.r.bytes.subarray(from, end))
+    this.row.raw(digest.encoded)
+    this.row.string(said)
+    if (into !== null) put(into, digest.text, said)
     return true
   }
 
