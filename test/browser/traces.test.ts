@@ -98,7 +98,9 @@ const send = async (): Promise<void> => {
 }
 
 beforeAll(async () => {
-  product = await startProduct({ files: { 'airboss.yaml': 'host: { enabled: false }\nrule_files: []\n' } })
+  product = await startProduct({
+    files: { 'airboss.yaml': 'host: { enabled: false }\nself: { interval: 1s }\nrule_files: []\n' },
+  })
   browser = await playwright.launch({
     executablePath: await chromium.executablePath(),
     args: chromium.args,
@@ -189,6 +191,24 @@ describe('with traces', () => {
     await page.locator('.waterfall summary').nth(1).click()
     expect(await page.locator('.waterfall > li').nth(1).innerText()).toContain('gen_ai.usage.input_tokens')
     expect(await page.title()).not.toBe('broken')
+  })
+
+  it('counts among what arrives', async () => {
+    const about = { name: 'tick', start: BigInt(Date.now()) * 1_000_000n }
+    for (let n = 100, seen = false; !seen; n++) {
+      expect(n).toBeLessThan(200)
+      await post(
+        'traces',
+        requestOf({}, [spanMessage({ ...about, traceId: idOf(16, 3), spanId: idOf(8, n) })]),
+      )
+      seen = /OTLP over HTTP(<[^>]*>)*-(<[^>]*>)*\d/.test(
+        await (await fetch(`${product.http}/ingest`)).text(),
+      )
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    const page = await open('/ingest')
+    const row = page.locator('#ingest tbody tr', { hasText: 'OTLP over HTTP' })
+    expect(await row.innerText()).toMatch(/OTLP over HTTP\s+-\s+\d\S*\s+-/)
   })
 
   it('says first what failed', async () => {

@@ -3,7 +3,7 @@ import { html } from 'hono/html'
 import { duration, hour, minute } from '../../lib/time.ts'
 import type { TargetView } from '../../model/views.ts'
 import type { Line, Row } from '../ask.ts'
-import { bytes, count, type Unit, write } from '../format.ts'
+import { bytes, count, type Unit, unknown, write } from '../format.ts'
 import { guarded } from '../guarded.ts'
 import type { PageContext } from '../pages.ts'
 import { empty, type Html, link, type State, spark, state, time } from '../parts.ts'
@@ -148,6 +148,30 @@ const scrapeRow = (targets: readonly TargetView[], scraped: readonly Row[]): Row
   return [{ labels: { protocol: 'scrape' }, value }]
 }
 
+/** What a source brings a second; 0 of what it does not bring. */
+interface Source {
+  readonly protocol: string
+  readonly samples: number
+  readonly spans: number
+  readonly logs: number
+}
+
+const sourcesOf = (samples: readonly Row[], spans: readonly Row[], logs: readonly Row[]): Source[] => {
+  const sources = new Map<string, Source>()
+  const add = (rows: readonly Row[], what: 'samples' | 'spans' | 'logs'): void => {
+    for (const { labels, value } of rows) {
+      const protocol = labels['protocol'] ?? ''
+      const known = sources.get(protocol) ?? { protocol, samples: 0, spans: 0, logs: 0 }
+      sources.set(protocol, { ...known, [what]: value })
+    }
+  }
+  add(samples, 'samples')
+  add(spans, 'spans')
+  add(logs, 'logs')
+  const all = (s: Source): number => s.samples + s.spans + s.logs
+  return [...sources.values()].sort((a, b) => all(b) - all(a))
+}
+
 /** `whole`: the page that is about it, which shows what keeps the data by itself. */
 export const ingestPanel = (context: PageContext, whole = false): Promise<Html> =>
   guarded(
@@ -157,29 +181,37 @@ export const ingestPanel = (context: PageContext, whole = false): Promise<Html> 
     'What arrives is taken and kept all the same.',
     async () => {
       const { ask, picture, doors } = context
-      const [total, perSecond, refused, scraped] = await Promise.all([
+      const arriving = (what: string) =>
+        ask.instant(`sum by (protocol) (rate(airboss_receive_${what}_total[2m]))`)
+      const refusals = (metric: string) => ask.instant(`sum by (protocol) (increase(${metric}[1d]))`)
+      const [total, samples, spans, logs, scraped, ...refused] = await Promise.all([
         ask.range('sum(rate(airboss_log_samples_total[2m]))', hour),
-        ask.instant('sum by (protocol) (rate(airboss_receive_samples_total[2m]))'),
-        ask.instant('sum by (protocol) (increase(airboss_receive_refused_total[1d]))'),
+        arriving('samples'),
+        arriving('spans'),
+        arriving('log_records'),
         ask.instant('scrape_samples_post_metric_relabeling'),
+        refusals('airboss_receive_refused_total'),
+        refusals('airboss_receive_spans_refused_total'),
+        refusals('airboss_receive_log_records_refused_total'),
       ])
       const targets = doors.targets()
       const down = targets.filter((t) => t.health === 'down')
-      const bad = new Map(refused.map((r) => [r.labels['protocol'], r.value]))
+      const bad = new Map<string, number>()
+      for (const { labels, value } of refused.flat())
+        bad.set(labels['protocol'] ?? '', (bad.get(labels['protocol'] ?? '') ?? 0) + value)
       const now = lastOf(total[0])
-      const rows = [...perSecond, ...scrapeRow(targets, scraped)].sort((a, b) => b.value - a.value)
+      const sources = sourcesOf([...samples, ...scrapeRow(targets, scraped)], spans, logs)
+      const row = (s: Source): Html => {
+        const lost = bad.get(s.protocol) ?? 0
+        const failing = s.protocol === 'scrape' && down.length > 0
+        const busy = s.samples + s.spans + s.logs > 0
+        return html`<tr><th scope="row">${state(failing || lost >= 1 ? 'warn' : busy ? 'ok' : 'idle', '')} ${protocolName(s.protocol)}${failing ? html`<span class="note">${down.length} of ${targets.length} targets down</span>` : ''}${lost >= 1 ? html`<span class="note">${count(Math.round(lost))} refused in 24 h</span>` : ''}</th>${[s.samples, s.spans, s.logs].map((n) => html`<td class="r num">${n > 0 ? count(n) : unknown}</td>`)}</tr>`
+      }
       return {
         body: html`<div class="figures two"><div><b class="num">${now === null ? '-' : count(now)}</b><span>samples/s</span>${spark(total[0]?.values ?? [], { label: 'samples a second over the last hour', lo: 0 })}</div><div><b class="num">${picture.newestAt === null ? '-' : time(picture.newestAt, picture.now, 'age')}</b><span>since the newest sample</span></div></div>
 ${
-  rows.length > 0
-    ? html`<table class="plain"><thead><tr><th scope="col">Source</th><th scope="col" class="r">Samples/s</th></tr></thead><tbody>${rows.map(
-        (r) => {
-          const protocol = r.labels['protocol'] ?? ''
-          const lost = bad.get(protocol) ?? 0
-          const failing = protocol === 'scrape' && down.length > 0
-          return html`<tr><th scope="row">${state(failing || lost >= 1 ? 'warn' : r.value > 0 ? 'ok' : 'idle', '')} ${protocolName(protocol)}${failing ? html`<span class="note">${down.length} of ${targets.length} targets down</span>` : ''}${lost >= 1 ? html`<span class="note">${count(Math.round(lost))} refused in 24 h</span>` : ''}</th><td class="r num">${count(r.value)}</td></tr>`
-        },
-      )}</tbody></table>`
+  sources.length > 0
+    ? html`<table class="plain"><thead><tr><th scope="col">A second</th><th scope="col" class="r">Samples</th><th scope="col" class="r">Spans</th><th scope="col" class="r">Log lines</th></tr></thead><tbody>${sources.map(row)}</tbody></table>`
     : ''
 }${whole ? '' : keepFacts(context)}`,
         options: whole ? {} : { more: link('/ingest', 'Ingest') },
