@@ -13,3 +13,17 @@ test('forgets the oldest first and comes back from its text', () => {
   other.add('e')
   expect(other.has('b')).toBe(false)
 })
+
+test('keeps the order of age however often it has gone round', () => {
+  const ids = new RecentIds(5)
+  for (let i = 0; i < 23; i++) {
+    ids.add(String(i))
+    ids.add(String(Math.max(0, i - 3)))
+  }
+  const other = new RecentIds(2)
+  other.load(ids.save())
+  const all = Array.from({ length: 23 }, (_, i) => String(i))
+  expect(ids.size).toBe(5)
+  expect(all.filter((id) => ids.has(id))).toEqual(['18', '19', '20', '21', '22'])
+  expect(all.filter((id) => other.has(id))).toEqual(['21', '22'])
+})

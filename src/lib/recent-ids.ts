@@ -10,6 +10,9 @@ const digits = 16
 export class RecentIds {
   readonly #most: number
   readonly #seen = new Set<string>()
+  /** The same by age, as a ring once it is full: a set walks over all it has forgotten to find its oldest. */
+  #ring: string[] = []
+  #oldest = 0
   #text: string | null = ''
 
   constructor(most: number) {
@@ -32,18 +35,29 @@ export class RecentIds {
     if (this.#seen.has(hash)) return
     this.#seen.add(hash)
     this.#text = null
-    if (this.#seen.size > this.#most) this.#seen.delete(this.#seen.values().next().value ?? '')
+    if (this.#ring.length < this.#most) {
+      this.#ring.push(hash)
+      return
+    }
+    this.#seen.delete(this.#ring[this.#oldest]!)
+    this.#ring[this.#oldest] = hash
+    this.#oldest = (this.#oldest + 1) % this.#most
   }
 
   /** Hashes in order of age, 16 hexadecimal digits each, as one text; only the newest `most`, where that is given. */
   save(most = Number.POSITIVE_INFINITY): string {
-    this.#text ??= (this.#seen.size > most ? [...this.#seen].slice(-most) : [...this.#seen]).join('')
+    if (this.#text === null) {
+      const byAge = [...this.#ring.slice(this.#oldest), ...this.#ring.slice(0, this.#oldest)]
+      this.#text = (byAge.length > most ? byAge.slice(-most) : byAge).join('')
+    }
     return this.#text
   }
 
   /** Replaces what is remembered by what `save` gave. */
   load(text: string): void {
     this.#seen.clear()
+    this.#ring = []
+    this.#oldest = 0
     for (let i = 0; i + digits <= text.length; i += digits) this.#put(text.slice(i, i + digits))
     this.#text = null
   }
