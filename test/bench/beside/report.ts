@@ -7,13 +7,15 @@ const figure = (value: number): string => {
   if (value >= 10_000) return `${Math.round(value / 1000)}k`
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
 }
+/** Nothing is 0 by itself: a peer that has no like of it. */
+const peer = ({ prometheus }: Row): string => (prometheus > 0 ? figure(prometheus) : '-')
 const ratio = ({ airboss, prometheus }: Row): string =>
   prometheus > 0 ? (airboss / prometheus).toFixed(2) : '-'
 
 export const print = (rows: readonly Row[]): void => {
   for (const row of rows)
     console.error(
-      `  ${row.what.padEnd(66)} ${figure(row.airboss).padStart(7)} ${figure(row.prometheus).padStart(7)} ${row.unit.padEnd(10)} ${ratio(row)} ${row.aim ?? ''}`,
+      `  ${row.what.padEnd(66)} ${figure(row.airboss).padStart(7)} ${peer(row).padStart(7)} ${row.unit.padEnd(10)} ${ratio(row)} ${row.aim ?? ''}`,
     )
 }
 
@@ -23,7 +25,7 @@ const table = (rows: readonly Row[]): string =>
     '|---|---|--:|--:|--:|---|',
     ...rows.map(
       (row) =>
-        `| ${row.what} | ${row.unit} | ${figure(row.airboss)} | ${figure(row.prometheus)} | ${ratio(row)} | ${row.aim ?? ''} |`,
+        `| ${row.what} | ${row.unit} | ${figure(row.airboss)} | ${peer(row)} | ${ratio(row)} | ${row.aim ?? ''} |`,
     ),
   ].join('\n')
 
