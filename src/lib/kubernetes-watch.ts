@@ -35,6 +35,10 @@ const silence = duration(150_000)
 /** The server ends a watch by itself after this, up to twice as long. */
 const watchTime = duration(300_000)
 
+/** Why a list or watch was refused, with the mend that Kubernetes does not name. */
+const refused = (what: string, path: string, status: number, why: string): Error =>
+  new Error(`${what} ${path}: ${why}${status === 403 ? '; give the account get, list and watch on it' : ''}`)
+
 /** The server has forgotten the version asked for. */
 class Gone extends Error {}
 
@@ -100,7 +104,7 @@ class Reflector implements KubernetesWatch {
         next = ''
         continue
       }
-      if (answer.status !== 200) throw new Error(`list ${path}: ${statusWords(answer)}`)
+      if (answer.status !== 200) throw refused('list', path, answer.status, statusWords(answer))
       const { metadata, items: found } = answer.body
       if (!Array.isArray(found) || typeof metadata?.resourceVersion !== 'string')
         throw new Error(`list ${path}: the answer is no list`)
@@ -133,7 +137,7 @@ class Reflector implements KubernetesWatch {
     try {
       const stream = await api.watch(path, asked, life)
       if (stream.status === 410) throw new Gone(stream.why)
-      if (stream.status !== 200) throw new Error(`watch ${path}: ${stream.why}`)
+      if (stream.status !== 200) throw refused('watch', path, stream.status, stream.why)
       this.#heard()
       for await (const line of stream.lines) {
         timer.cancel()

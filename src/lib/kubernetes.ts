@@ -206,7 +206,7 @@ const byKubeconfig = async ({ context }: KubernetesAccess, file: string): Promis
   // The client refuses plain HTTP (as of `kubectl proxy`) without this word; there is nothing to verify there.
   if (cluster.server.startsWith('http:')) Object.assign(cluster, { skipTLSVerify: true })
   return {
-    server: cluster.server.replace(/\/+$/, ''),
+    server: cluster.server,
     namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? 'default',
     present: () => presentedBy(config),
   }
@@ -257,32 +257,44 @@ const parsed = (body: Buffer): KubernetesObject => {
   }
 }
 
+/** A client for where credentials and certificates come from elsewhere at each request. */
+const presenting = (factory: HttpFactory, present: Access['present']): Http => {
+  let made: { readonly from: string; readonly http: Http } | null = null
+  /** The pool for the present certificates; those before it end with their last call. */
+  const ready = async (): Promise<{ http: Http; headers: Record<string, string> }> => {
+    const { headers, tls, proxy } = await present()
+    const from = JSON.stringify([tls, proxy])
+    if (made?.from !== from) {
+      void made?.http.close().catch(() => undefined)
+      const through = proxy === undefined ? {} : { proxy: { http: proxy, https: proxy, none: '' } }
+      made = { from, http: factory({ tls, ...through, connections: streamConnections }) }
+    }
+    return { http: made.http, headers }
+  }
+  return {
+    send: async (request) => {
+      const { http, headers } = await ready()
+      return http.send({ ...request, headers: { ...headers, ...request.headers } })
+    },
+    open: async (request) => {
+      const { http, headers } = await ready()
+      return http.open({ ...request, headers: { ...headers, ...request.headers } })
+    },
+    close: async () => {
+      await made?.http.close()
+    },
+  }
+}
+
 class Connection implements KubernetesApi {
   readonly server: string
   readonly namespace: string
-  readonly #access: Access
-  readonly #factory: HttpFactory
-  #http: Http | null = null
-  #madeFor = ''
+  readonly #http: Http
 
-  constructor(access: Access, factory: HttpFactory) {
-    this.#access = access
-    this.#factory = factory
-    this.server = access.server
-    this.namespace = access.namespace
-  }
-
-  /** The pool for the present certificates; those before it end with their last call. */
-  async #ready(): Promise<{ http: Http; headers: Record<string, string> }> {
-    const { headers, tls, proxy } = await this.#access.present()
-    const key = JSON.stringify([tls, proxy])
-    if (!this.#http || key !== this.#madeFor) {
-      void this.#http?.close().catch(() => undefined)
-      const through = proxy === undefined ? {} : { proxy: { http: proxy, https: proxy, none: '' } }
-      this.#http = this.#factory({ tls, ...through, connections: streamConnections })
-      this.#madeFor = key
-    }
-    return { http: this.#http, headers }
+  constructor(server: string, namespace: string, http: Http) {
+    this.server = server.replace(/\/+$/, '')
+    this.namespace = namespace
+    this.#http = http
   }
 
   #url(path: string, query: KubernetesRequest['query'] = {}): string {
@@ -299,12 +311,11 @@ class Connection implements KubernetesApi {
     contentType,
     signal,
   }: KubernetesRequest): Promise<KubernetesAnswer> {
-    const { http, headers } = await this.#ready()
     const type = body === undefined ? {} : { 'content-type': contentType ?? 'application/json' }
-    const answer = await http.send({
+    const answer = await this.#http.send({
       url: this.#url(path, query),
       method,
-      headers: { accept: 'application/json', ...headers, ...type },
+      headers: { accept: 'application/json', ...type },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal,
       maxBytes: 256 << 20,
@@ -313,13 +324,8 @@ class Connection implements KubernetesApi {
   }
 
   async watch(path: string, query: KubernetesRequest['query'], signal: AbortSignal): Promise<WatchStream> {
-    const { http, headers } = await this.#ready()
     const url = this.#url(path, { ...query, watch: true })
-    const { status, body } = await http.open({
-      url,
-      headers: { accept: 'application/json', ...headers },
-      signal,
-    })
+    const { status, body } = await this.#http.open({ url, headers: { accept: 'application/json' }, signal })
     if (status === 200) return { status, why: '', lines: linesOf(body) }
     const parts: Uint8Array[] = []
     for await (const part of body) parts.push(part)
@@ -327,9 +333,13 @@ class Connection implements KubernetesApi {
   }
 
   async close(): Promise<void> {
-    await this.#http?.close()
+    await this.#http.close()
   }
 }
+
+/** The API at `server`, over a client that brings credentials and certificates by itself. */
+export const kubernetesOver = (server: string, namespace: string, http: Http): KubernetesApi =>
+  new Connection(server, namespace, http)
 
 /** Finds the cluster and who we are there; nothing is asked of it yet. `bad_data` when a file or a context is missing. */
 export const openKubernetes = async (
@@ -343,5 +353,5 @@ export const openKubernetes = async (
       : kubeconfig_file !== undefined
         ? await byKubeconfig(access, kubeconfig_file)
         : inCluster(deps)
-  return new Connection(found, deps.http)
+  return kubernetesOver(found.server, found.namespace, presenting(deps.http, found.present))
 }

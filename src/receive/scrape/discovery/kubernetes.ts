@@ -1,4 +1,6 @@
 // kubernetes_sd_configs: targets from the objects of a cluster, kept by watches.
+import { AppError } from '../../../lib/errors.ts'
+import { createKubernetesWatch, type KubernetesWatch } from '../../../lib/kubernetes-watch.ts'
 import { duration, second } from '../../../lib/time.ts'
 import type { Metrics } from '../../../model/ports/metrics.ts'
 import type { ClientDeps } from '../client.ts'
@@ -8,7 +10,6 @@ import { type Discoverer, noTargets, type RefreshDeps, type Update } from './dis
 import { type Cluster, connectCluster } from './kubernetes-api.ts'
 import { type Find, groupOf, type Kind } from './kubernetes-groups.ts'
 import type { KubeObject } from './kubernetes-objects.ts'
-import { listAndWatch } from './kubernetes-watch.ts'
 
 interface Resource {
   readonly group: string
@@ -158,15 +159,13 @@ const watchAll = (
   const wanted = cluster.ownNamespace === '' ? names : [...names, cluster.ownNamespace]
   const namespaces = wanted.length === 0 ? [''] : [...new Set(wanted)]
   const waiting = new Set<string>()
-  const watches: (() => void)[] = []
+  const watches: KubernetesWatch[] = []
   for (const kind of kindsOf(config))
     for (const namespace of resources[kind].namespaced ? namespaces : ['']) {
       const path = pathOf(kind, namespace)
-      const selector = config.selectors.find((s) => s.role === (kind as KubernetesRole)) ?? {
-        label: '',
-        field: '',
-      }
-      const source = `${cluster.server}${path}`
+      const { label = '', field = '' } =
+        config.selectors.find((s) => s.role === (kind as KubernetesRole)) ?? {}
+      const source = `${cluster.api.server}${path}`
       waiting.add(path)
       const set = (event: string, key: string, object: KubeObject | null): void => {
         cache.set(kind, key, object)
@@ -176,36 +175,37 @@ const watchAll = (
         if (waiting.size === 0) touched()
       }
       watches.push(
-        () =>
-          void listAndWatch(
-            {
-              api: cluster,
-              clock,
-              path,
-              selector,
-              listed: (objects) => {
-                const gone = new Set(cache.keys(kind, namespace))
-                for (const object of objects) {
-                  const key = keyOf(object)
-                  set(gone.delete(key) ? 'update' : 'add', key, object)
-                }
-                for (const key of gone) set('delete', key, null)
-                waiting.delete(path)
-                told()
-              },
-              event: (type, object) => {
-                const event = type === 'ADDED' ? 'add' : type === 'DELETED' ? 'delete' : 'update'
-                set(event, keyOf(object), type === 'DELETED' ? null : object)
-                told()
-              },
-              failed: (error) => report.failed(source, error),
-              worked: () => report.worked(source),
-            },
-            signal,
-          ),
+        createKubernetesWatch({
+          api: cluster.api,
+          clock,
+          path,
+          query: {
+            ...(label === '' ? {} : { labelSelector: label }),
+            ...(field === '' ? {} : { fieldSelector: field }),
+          },
+          replace: (objects: readonly KubeObject[]) => {
+            const gone = new Set(cache.keys(kind, namespace))
+            for (const object of objects) {
+              const key = keyOf(object)
+              set(gone.delete(key) ? 'update' : 'add', key, object)
+            }
+            for (const key of gone) set('delete', key, null)
+            waiting.delete(path)
+            report.worked(source)
+            told()
+          },
+          changed: (type, object: KubeObject) => {
+            const event = type === 'ADDED' ? 'add' : type === 'DELETED' ? 'delete' : 'update'
+            set(event, keyOf(object), type === 'DELETED' ? null : object)
+            told()
+          },
+          trouble: (why) =>
+            why === '' ? report.worked(source) : report.failed(source, new AppError('unavailable', why)),
+        }),
       )
     }
-  for (const begin of watches) begin()
+  // All are known before one of them is told of.
+  for (const watch of watches) void watch.run(signal)
 }
 
 /** While the API does not answer, the targets last known stay. */
@@ -241,7 +241,7 @@ export const createKubernetesDiscovery = (config: KubernetesSdConfig, deps: Kube
         'abort',
         () => {
           timer?.cancel()
-          void cluster.close().catch(() => undefined)
+          void cluster.api.close().catch(() => undefined)
         },
         { once: true },
       )
